@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Pictures and data sets: reading, preprocessing, class names."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Training: configurations, recipes, optimizer, schedule, the loop with exact resume."""

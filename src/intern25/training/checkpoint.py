@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""Checkpoints of a run: written whole or not at all, two kept, read with ``weights_only=True``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+LAST_NAME = "last.ckpt"
+PREVIOUS_NAME = "previous.ckpt"
+FORMAT_VERSION = 1
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file, then put it in place of ``path``.
+
+    A failure, such as a full disk, leaves the old file and removes the temporary one.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> Path:
+    """Write ``state`` as the last checkpoint and keep the one before.
+
+    Raises:
+        OSError: The file could not be written; the old checkpoints are as they were.
+    """
+    last, previous = folder / LAST_NAME, folder / PREVIOUS_NAME
+
+    def write(path: Path) -> None:
+        try:
+            torch.save({"format": FORMAT_VERSION, **state}, path)
+        except RuntimeError as error:
+            # torch's zip writer reports a full disk this way.
+            raise OSError(f"cannot write the checkpoint {last}: {error}") from error
+        if last.exists():
+            last.replace(previous)
+
+    write_whole(last, write)
+    return last
+
+
+def load_checkpoint_state(folder: Path) -> dict[str, Any] | None:
+    """Return the newest readable state in ``folder``, or None where there is no checkpoint.
+
+    Raises:
+        ValueError: There are checkpoints but none can be read.
+    """
+    candidates = [path for path in (folder / LAST_NAME, folder / PREVIOUS_NAME) if path.is_file()]
+    failures = []
+    for path in candidates:
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError) as error:
+            failures.append(f"{path}: {error}")
+            continue
+        if isinstance(state, dict) and state.get("format") == FORMAT_VERSION:
+            return state
+        failures.append(f"{path}: not a checkpoint of this version")
+    if failures:
+        raise ValueError("no checkpoint can be read; remove them to start anew:\n" + "\n".join(failures))
+    return None
