@@ -19,7 +19,7 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-KERNELS = ["dcnv3"]
+KERNELS = ["dcnv3", "inference"]
 SOURCES = ["instruction_sets", "parallel"]
 
 FOLDER = Path("src/intern25/ops/native")
@@ -35,7 +35,7 @@ INSTRUCTION_SETS = {
 }
 # Kernels neither set errno nor look at floating point exceptions; without this, gcc may not vectorise comparisons.
 COMMON_FLAGS = {
-    "unix": ["-std=c++17", "-O3", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"],
+    "unix": ["-std=c++17", "-O3", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-g0"],
     "msvc": ["/std:c++17", "/O2", "/EHsc", "/fp:precise"],
 }
 

@@ -32,6 +32,7 @@ class ClassificationPredictor:
         preprocessing: From a picture to the model's input.
         classes: Names of the outputs.
         batch_size: Pictures that go through the model at once.
+        device: Where the model is; None takes that of its parameters, of which an optimised model has none.
 
     Raises:
         ValueError: Names and outputs of the model differ in number, or ``batch_size`` is below 1.
@@ -43,7 +44,13 @@ class ClassificationPredictor:
     """
 
     def __init__(
-        self, model: nn.Module, preprocessing: Preprocessing, classes: ClassNames, *, batch_size: int = 8
+        self,
+        model: nn.Module,
+        preprocessing: Preprocessing,
+        classes: ClassNames,
+        *,
+        batch_size: int = 8,
+        device: torch.device | None = None,
     ) -> None:
         outputs = getattr(model, "num_classes", len(classes))
         if outputs != len(classes):
@@ -52,7 +59,7 @@ class ClassificationPredictor:
         self.preprocessing = preprocessing
         self.classes = classes
         self.batch_size = _check_batch_size(batch_size)
-        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        self.device = device or next((p.device for p in model.parameters()), torch.device("cpu"))
 
     # A str is also a sequence of str; the first matching signature wins, as in the body.
     @overload
@@ -157,12 +164,14 @@ def load(
     _check_batch_size(batch_size)
     place = _choose_device(device)
     bundle = open_bundle(name_or_path)
-    model = bundle.model.to(place).eval()
+    model: nn.Module = bundle.model.to(place).eval()
     if optimize if optimize is not None else place.type == "cpu":
         from intern25.backbones.optimize import optimize as optimize_model
 
         model = optimize_model(model)
-    return ClassificationPredictor(model, bundle.preprocessing, bundle.classes, batch_size=batch_size)
+    return ClassificationPredictor(
+        model, bundle.preprocessing, bundle.classes, batch_size=batch_size, device=place
+    )
 
 
 def _check_batch_size(batch_size: int) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Count multiply-accumulates by the authors' convention, and the honest floating-point operations beside them.
+"""Count multiply-accumulates by the authors' convention, and the floating-point operations really done.
 
 Runs on the meta device, so the largest model is counted in seconds and without memory.
 """
@@ -47,7 +47,7 @@ class MacCount:
     def flops(self) -> int:
         """Floating-point operations really done: two per multiply-accumulate.
 
-        A DCNv3 tap reads four corners, each multiplied by a bilinear weight that already holds the modulation:
+        A DCNv3 tap reads four corners, each multiplied by a bilinear weight that holds the modulation:
         eight operations per channel, where the authors count five.
         """
         taps = self.dcn // _AUTHORS_TAP_COST
@@ -124,7 +124,7 @@ def _count_linear(module: nn.Linear, _: Tensor, output: Tensor) -> dict[_Kind, i
 
 
 def _count_dcnv3(module: DCNv3, _: Tensor, output: Tensor) -> dict[_Kind, int]:
-    """The operator, and its offset and mask layers, which run as one product and so escape their own hooks."""
+    """The operator, and its offset and mask layers, which run as one product and so escape hooks."""
     pixels = output.numel() // output.shape[-1]
     predicted = module.offset.weight.numel() + module.mask.weight.numel()
     return {"sampled": output.numel() * module.geometry.num_points, "linear": pixels * predicted}

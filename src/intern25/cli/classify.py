@@ -34,7 +34,7 @@ _DESCRIPTION = (
 class ClassifyOptions:
     """Options of ``intern25 classify``."""
 
-    sources: Annotated[tuple[str, ...], tyro.conf.Positional]
+    sources: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE ...")]
     """Pictures: files, folders, patterns, list files (.txt), or - for a list on stdin."""
     model: str = "internimage_nano_caltech101"
     """Catalog name, weights file or folder; the default comes with the package and works offline."""

@@ -112,9 +112,13 @@ def _detach_stdout() -> None:
 
 def _set_log_level() -> None:
     """Show the library's log from the level ``INTERN25_LOG_LEVEL`` up; DEBUG adds tracebacks to errors."""
+    logger = logging.getLogger("intern25")
     level = os.environ.get("INTERN25_LOG_LEVEL", "WARNING").upper()
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("intern25").setLevel(level if level in logging.getLevelNamesMapping() else "WARNING")
+    logger.setLevel(level if level in logging.getLevelNamesMapping() else "WARNING")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("intern25: %(levelname)s: %(message)s"))
+        logger.addHandler(handler)
 
 
 def _never_fail_on_encoding() -> None:

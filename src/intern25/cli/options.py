@@ -12,7 +12,14 @@ import tyro
 Options = TypeVar("Options")
 
 
-def parse(options: type[Options], arguments: Sequence[str], *, command: str, description: str) -> Options:
+def parse(
+    options: type[Options],
+    arguments: Sequence[str],
+    *,
+    command: str,
+    description: str,
+    default: Options | None = None,
+) -> Options:
     """Read ``arguments`` into ``options``.
 
     Args:
@@ -20,6 +27,7 @@ def parse(options: type[Options], arguments: Sequence[str], *, command: str, des
         arguments: Words after the command.
         command: Command and sub-command, for the usage line.
         description: Paragraph above the options.
+        default: Values of the options that are not given; None for those of the class.
 
     Returns:
         An instance of ``options``.
@@ -32,6 +40,7 @@ def parse(options: type[Options], arguments: Sequence[str], *, command: str, des
         args=arguments,
         prog=f"intern25 {command}",
         description=description,
+        default=tyro.MISSING_NONPROP if default is None else default,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
 

@@ -36,8 +36,8 @@ class Augmentation:
     """How a training image is cropped and disturbed."""
 
     kind: AugmentationName = "official"
-    """``official``: RandomResizedCrop, flip, RandAugment, random erasing; ``light``: crop, flip, colour jitter,
-    random erasing; ``none``: resize to the square only."""
+    """``official``: random resized crop, flip, RandAugment, random erasing; ``light``: the same with colour
+    jitter for RandAugment; ``none``: resize to the square only."""
     min_scale: float = 0.08
     """Smallest area of the random crop, as a share of the image."""
     color_jitter: float = 0.4
@@ -80,7 +80,7 @@ class OfficialTransform:
 
     def __init__(self, image_size: int, settings: Augmentation) -> None:
         try:
-            from timm.data import create_transform  # noqa: PLC0415
+            from timm.data.transforms_factory import create_transform
         except ImportError as error:
             raise ImportError("training needs the training extra: pip install 'intern25[train]'") from error
         self._transform: Any = create_transform(
@@ -110,7 +110,7 @@ class OfficialTransform:
 
 
 def _keep_one_bit(transform: Any) -> None:
-    """Let RandAugment's posterize keep at least one bit: Pillow 13 refuses the 0 that magnitude 10 asks for."""
+    """Let posterize keep at least one bit: Pillow 13 refuses the 0 that magnitude 10 asks for."""
     for step in transform.transforms:
         for operation in getattr(step, "ops", ()):
             if operation.name == "PosterizeIncreasing":
@@ -121,8 +121,8 @@ def _keep_one_bit(transform: Any) -> None:
 class LightTransform:
     """Random resized crop, flip, colour jitter and random erasing.
 
-    Brightness, contrast, saturation and normalisation are affine in the pixel, so they are one 3x3 product; values
-    pushed beyond white or black are not clipped.
+    Brightness, contrast, saturation and normalisation are affine in the pixel, so they are one 3x3 product;
+    values pushed beyond white or black are not clipped.
     """
 
     def __init__(self, image_size: int, settings: Augmentation) -> None:
@@ -150,8 +150,12 @@ class LightTransform:
         """Matrix and bias of jitter and normalisation, for pixels in 0..255."""
         strength = self.settings.color_jitter
         brightness, contrast, saturation = (1 + draw.uniform(-strength, strength) for _ in range(3))
-        grey = float(LUMA @ pixels.mean(axis=0)) * brightness
-        jitter = contrast * brightness * (saturation * np.eye(3, dtype=np.float32) + (1 - saturation) * LUMA[None])
+        # A product sums the columns several times faster than ``mean(axis=0)``.
+        means = np.ones(len(pixels), dtype=np.float32) @ pixels / len(pixels)
+        grey = float(LUMA @ means) * brightness
+        jitter = (
+            contrast * brightness * (saturation * np.eye(3, dtype=np.float32) + (1 - saturation) * LUMA[None])
+        )
         scale = self._inverse_std[:, None] / 255.0
         bias = ((1 - contrast) * grey / 255.0 - self._mean) * self._inverse_std
         return (jitter * scale).astype(np.float32), bias.astype(np.float32)

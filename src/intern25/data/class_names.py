@@ -154,6 +154,11 @@ def imagenet_22k_to_1k() -> tuple[int, ...]:
     return tuple(rows[synset] for synset, _, _ in _rows("imagenet_1k.tsv"))
 
 
+def class_keys(list_name: Literal["imagenet_1k", "caltech101", "cifar10"]) -> tuple[str, ...]:
+    """Folder name (WordNet synset for ImageNet) of each class, by class index."""
+    return tuple(row[0] for row in _rows(f"{list_name}.tsv"))
+
+
 def _imagenet_22k_names() -> ClassNames:
     """Names of ImageNet-22K; Chinese from ImageNet-1K where the synset is the same."""
     zh_of_synset = {synset: zh for synset, _, zh in _rows("imagenet_1k.tsv")}

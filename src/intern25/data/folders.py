@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from intern25.data.labelled import LabelledImages, Splits, split_by_seed
-from intern25.data.stores import ImageStore, FolderStore, ZipStore
+from intern25.data.stores import FolderStore, ImageStore, ZipStore
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"})
 TRAIN_NAME = "train"
@@ -30,7 +30,7 @@ LAYOUT_HELP = (
 
 def read_folder(root: Path, *, validation_fraction: float, seed: int) -> Splits:
     """Read an image folder in any layout of this module."""
-    names = []
+    names: list[str] = []
     for folder, folders, files in os.walk(root, followlinks=True):
         folders.sort()
         relative = Path(folder).relative_to(root)
@@ -76,7 +76,9 @@ def _read_layout(
         return Splits(train, val)
     if tops <= {TRAIN_NAME, *VALIDATION_NAMES}:
         missing = "train" if validation is not None else "val"
-        raise ValueError(f"{where} has no {missing} split: found only {sorted(tops) or 'loose images'}; {LAYOUT_HELP}")
+        raise ValueError(
+            f"{where} has no {missing} split: found only {sorted(tops) or 'loose images'}; {LAYOUT_HELP}"
+        )
     return split_by_seed(_read_classes(where, "", images, store), validation_fraction, seed)
 
 
@@ -107,7 +109,9 @@ def _read_labels_csv(where: str, names: set[str], store: FolderStore | ZipStore)
     validation = next((name for name in VALIDATION_NAMES if name in found), None)
     if TRAIN_NAME not in found or validation is None:
         raise ValueError(f"labels.csv of {where} must have the splits train and val, found {sorted(found)}")
-    sets = {split: sorted({r["class"] for r in rows if r["split"] == split}) for split in (TRAIN_NAME, validation)}
+    sets = {
+        split: sorted({r["class"] for r in rows if r["split"] == split}) for split in (TRAIN_NAME, validation)
+    }
     check_same_classes(where, tuple(sets[TRAIN_NAME]), tuple(sets[validation]))
     classes = tuple(sets[TRAIN_NAME])
     index = {name: position for position, name in enumerate(classes)}

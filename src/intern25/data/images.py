@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,17 @@ ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+# Pillow's decoders raise many kinds on damaged data; struct.error and zlib.error come from their parsers.
+_DECODER_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    LookupError,
+    TypeError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
 
 
 class ImageReadError(ValueError):
@@ -87,6 +100,8 @@ def _decode(data: bytes, name: str) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return _from_pillow(image, name)
+    except ImageReadError:
+        raise
     except UnidentifiedImageError as error:
         raise ImageReadError(f"{name} {_unknown_format(data)}") from error
     except Image.DecompressionBombError as error:
@@ -94,6 +109,12 @@ def _decode(data: bytes, name: str) -> Image.Image:
             f"{name} has too many pixels ({error}); make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS "
             "if you trust it"
         ) from error
+    except _DECODER_ERRORS as error:
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> ImageReadError:
+    return ImageReadError(f"{name} is damaged or cut short ({error}); copy or download it again")
 
 
 def _unknown_format(data: bytes) -> str:
@@ -113,9 +134,8 @@ def _from_pillow(image: Image.Image, name: str) -> Image.Image:
         return _to_rgb(image, name)
     except ImageReadError:
         raise
-    # Decoders raise many kinds on damaged data (SyntaxError and IndexError among them).
-    except (OSError, ValueError, SyntaxError, IndexError, KeyError, TypeError, EOFError) as error:
-        raise ImageReadError(f"{name} is damaged or cut short: {error}; copy or download it again") from error
+    except _DECODER_ERRORS as error:
+        raise _damaged(name, error) from error
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:

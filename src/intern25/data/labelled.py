@@ -58,7 +58,8 @@ class LabelledImages:
 
     def class_counts(self) -> list[int]:
         """Number of images of each class."""
-        return np.bincount(np.asarray(self.labels, dtype=np.int64), minlength=len(self.classes)).tolist()
+        counts = np.bincount(np.asarray(self.labels, dtype=np.int64), minlength=len(self.classes))
+        return [int(count) for count in counts]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 from intern25.data.labelled import LabelledImages, Splits
-from intern25.data.stores import ImageStore, FolderStore, ZipStore
+from intern25.data.stores import FolderStore, ImageStore, ZipStore
 
 
 def has_lists(root: Path) -> bool:
@@ -61,7 +61,9 @@ def _read_entries(root: Path, split: str) -> list[tuple[str, int]]:
     return entries
 
 
-def _images_of(root: Path, split: str, entries: list[tuple[str, int]], classes: tuple[str, ...]) -> LabelledImages:
+def _images_of(
+    root: Path, split: str, entries: list[tuple[str, int]], classes: tuple[str, ...]
+) -> LabelledImages:
     """Locate the images of one list; names may repeat the split's folder."""
     archive = root / f"{split}.zip"
     store: ImageStore
@@ -76,5 +78,9 @@ def _images_of(root: Path, split: str, entries: list[tuple[str, int]], classes: 
         store = FolderStore(folder)
         missing = [name for name, _ in entries if not (folder / name).is_file()]
     if missing:
-        raise ValueError(f"{len(missing)} images of {split}.txt are not under {root}; the first is {missing[0]}")
-    return LabelledImages(tuple(name for name, _ in entries), tuple(label for _, label in entries), classes, store)
+        raise ValueError(
+            f"{len(missing)} images of {split}.txt are not under {root}; the first is {missing[0]}"
+        )
+    return LabelledImages(
+        tuple(name for name, _ in entries), tuple(label for _, label in entries), classes, store
+    )

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -23,12 +24,12 @@ from intern25.data.labelled import LabelledImages
 from intern25.data.preprocessing import Preprocessing
 from intern25.data.seeding import derive_seed
 
-
 Sample = tuple[Tensor, int, int, int]
 """Image, class, position in the data set, view."""
 
 
-class SampleKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SampleKey:
     """What a worker needs to make one training sample."""
 
     index: int
@@ -110,8 +111,8 @@ class EvaluationImages(Dataset[Sample]):
 class TrainingOrder:
     """Which images form which micro-batch, for every process and epoch.
 
-    Each epoch is a permutation of the data cut into updates of ``batch_size * processes * accumulation`` images;
-    a rest that fills no update waits for another epoch's permutation. Data smaller than one update repeat.
+    Each epoch is a permutation of the data cut into updates of ``batch_size * processes * accumulation``
+    images; a rest that fills no update waits for another epoch. Data smaller than one update repeat.
     """
 
     num_images: int
@@ -124,13 +125,13 @@ class TrainingOrder:
     rank: int = 0
     processes: int = 1
     views: int = 0
-    """Different augmentations of an image; epoch ``e`` repeats that of epoch ``e % views``; 0 for ever new ones."""
+    """Different augmentations of an image: epoch ``e`` draws those of ``e % views``; 0 for ever new ones."""
 
     def __post_init__(self) -> None:
         if self.num_images < 1 or self.batch_size < 1 or self.accumulation < 1 or self.epochs < 1:
             raise ValueError(
-                f"num_images={self.num_images}, batch_size={self.batch_size}, accumulation={self.accumulation} "
-                f"and epochs={self.epochs} must all be at least 1"
+                f"num_images={self.num_images}, batch_size={self.batch_size}, epochs={self.epochs} and "
+                f"accumulation={self.accumulation} must all be at least 1"
             )
         if len(self.sizes) != self.epochs:
             raise ValueError(f"{len(self.sizes)} image sizes for {self.epochs} epochs")
@@ -150,24 +151,29 @@ class TrainingOrder:
         """Optimizer steps of the whole run."""
         return self.epochs * self.updates_per_epoch
 
-    def permutation(self, epoch: int) -> Sequence[int]:
+    def permutation(self, epoch: int) -> NDArray[np.int64]:
         """Image positions of one epoch, in order, repeated up to one update where there are too few."""
         order = np.random.default_rng(derive_seed(self.seed, epoch)).permutation(self.num_images)
         return np.resize(order, max(self.num_images, self.images_per_update))
 
     def micro_batches(self, first_update: int) -> Iterator[list[SampleKey]]:
-        """Keys of this process's micro-batches from ``first_update`` to the end of the run."""
-        share = self.batch_size * self.accumulation
-        for epoch in range(first_update // self.updates_per_epoch, self.epochs):
-            order = self.permutation(epoch)
-            start = first_update % self.updates_per_epoch if epoch == first_update // self.updates_per_epoch else 0
-            for update in range(start, self.updates_per_epoch):
-                begin = update * self.images_per_update + self.rank * share
-                mine = [int(index) for index in order[begin : begin + share]]
-                view = epoch % self.views if self.views else epoch
-                keys = [SampleKey(i, view_seed(self.seed, view, i), self.sizes[epoch], view) for i in mine]
-                for micro in range(0, share, self.batch_size):
-                    yield keys[micro : micro + self.batch_size]
+        """Keys of this process's micro-batches from ``first_update`` to the end of the run.
+
+        The processes share each micro-batch, so statistics over all of them do not depend on their number.
+        """
+        permuted = -1
+        for update in range(first_update, self.num_updates):
+            epoch, position = divmod(update, self.updates_per_epoch)
+            if epoch != permuted:
+                order, permuted = self.permutation(epoch), epoch
+            for micro in range(self.accumulation):
+                first = (position * self.accumulation + micro) * self.processes + self.rank
+                mine = order[first * self.batch_size : (first + 1) * self.batch_size]
+                yield [self._key(int(index), epoch) for index in mine]
+
+    def _key(self, index: int, epoch: int) -> SampleKey:
+        view = epoch % self.views if self.views else epoch
+        return SampleKey(index, view_seed(self.seed, view, index), self.sizes[epoch], view)
 
 
 class _KeySampler(Sampler[list[SampleKey]]):
@@ -189,7 +195,12 @@ def collate(samples: Sequence[Sample]) -> ImageBatch:
 
 
 def training_loader(
-    images: LabelledImages, augmentation: Augmentation, order: TrainingOrder, *, first_update: int, workers: int
+    images: LabelledImages,
+    augmentation: Augmentation,
+    order: TrainingOrder,
+    *,
+    first_update: int,
+    workers: int,
 ) -> DataLoader[Any]:
     """Return the batches of this process from ``first_update`` to the end of the run."""
     return DataLoader(
@@ -199,6 +210,7 @@ def training_loader(
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_one_thread if workers else None,
+        generator=torch.Generator().manual_seed(order.seed),  # else a draw from the global one
     )
 
 
@@ -220,6 +232,7 @@ def evaluation_loader(
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_one_thread if workers else None,
+        generator=torch.Generator(),
     )
 
 

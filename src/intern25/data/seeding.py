@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Random draws as a function of what they are for, not of what was drawn before.
 
-Every sample's augmentation depends on (seed, epoch, index) and every update's dropout on (seed, update, rank),
-so a resumed run, another worker count or another process count draws the same numbers.
+A sample's augmentation depends on (seed, epoch, index) and an update's dropout on (seed, update, rank), so a
+resumed run or another number of workers draws the same numbers.
 """
 
 from __future__ import annotations

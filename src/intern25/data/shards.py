@@ -13,6 +13,9 @@ from intern25.data.folders import IMAGE_SUFFIXES, TRAIN_NAME, VALIDATION_NAMES
 from intern25.data.labelled import LabelledImages, Splits, split_by_seed
 from intern25.data.stores import TarMember, TarStore
 
+Pair = tuple[str, TarMember, int]
+"""Name, image and class."""
+
 
 def has_shards(path: Path) -> bool:
     """Whether ``path`` is a tar, a pattern ``name-{000000..000009}.tar``, or a folder of tars."""
@@ -25,12 +28,12 @@ def read_shards(path: Path, *, validation_fraction: float, seed: int) -> Splits:
     """Read shards: ``train`` and ``val`` folders or name stems where they exist, else a seeded split.
 
     Raises:
-        ValueError: A shard is missing or broken, a key lacks its image or its class, or the class is no integer.
+        ValueError: A shard is missing or broken, a key lacks its image or class, or a class is no integer.
     """
     if path.suffix == ".tar":
         pairs = _read_pairs(_expand(path))
         return split_by_seed(_images_of(pairs, _class_count(pairs)), validation_fraction, seed)
-    train, val = _split_shards(path, TRAIN_NAME), []
+    train, val = _split_shards(path, TRAIN_NAME), list[Path]()
     for name in VALIDATION_NAMES:
         val = val or _split_shards(path, name)
     if train and val:
@@ -52,7 +55,7 @@ def _split_shards(root: Path, split: str) -> list[Path]:
 def _expand(pattern: Path) -> list[Path]:
     """Expand the braces of a shard pattern."""
     try:
-        from webdataset.shardlists import expand_urls  # noqa: PLC0415
+        from webdataset.shardlists import expand_urls
     except ImportError as error:
         raise ImportError("shards need the training extra: pip install 'intern25[train]'") from error
     paths = [Path(url) for url in expand_urls(str(pattern))]
@@ -62,9 +65,9 @@ def _expand(pattern: Path) -> list[Path]:
     return paths
 
 
-def _read_pairs(paths: list[Path]) -> list[tuple[str, TarMember, int]]:
+def _read_pairs(paths: list[Path]) -> list[Pair]:
     """Index the shards: name, image member and class of every pair."""
-    pairs = []
+    pairs: list[Pair] = []
     for path in paths:
         images: dict[str, tuple[str, TarMember]] = {}
         labels: dict[str, int] = {}
@@ -105,11 +108,11 @@ def _parse_label(path: Path, name: str, payload: bytes) -> int:
     return int(text)
 
 
-def _class_count(pairs: list[tuple[str, TarMember, int]]) -> int:
+def _class_count(pairs: list[Pair]) -> int:
     return max(label for _, _, label in pairs) + 1
 
 
-def _images_of(pairs: list[tuple[str, TarMember, int]], count: int) -> LabelledImages:
+def _images_of(pairs: list[Pair], count: int) -> LabelledImages:
     names = tuple(name for name, _, _ in pairs)
     store = TarStore({name: member for name, member, _ in pairs})
     classes = tuple(str(label) for label in range(count))

@@ -116,7 +116,7 @@ def evaluate(
     """Score a classifier.
 
     Args:
-        model: Gives logits ``(N, classes)`` for normalised images; its train/eval mode is put back afterwards.
+        model: Gives logits ``(N, classes)`` for normalised images; its mode is put back afterwards.
         images: Images to score.
         preprocessing: From an image to the model's input.
         batch_size: Images a batch.
@@ -198,7 +198,7 @@ def _report(counts: _Counts, images: LabelledImages, seconds: float) -> Classifi
     )
 
 
-def evaluate_dataset(
+def evaluate_dataset(  # noqa: PLR0913 - each is an option of the command
     model: nn.Module,
     data: str | Path,
     preprocessing: Preprocessing,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Batch normalisation over the batches of all processes, on any device.
 
-``torch.nn.SyncBatchNorm`` needs a GPU; this one sums the moments with differentiable all-reduces, so several CPU
-processes compute exactly what one process computes on the joined batch. State dicts are those of BatchNorm2d.
+``torch.nn.SyncBatchNorm`` needs a GPU; this one sums the moments with differentiable all-reduces, so several
+CPU processes compute what one process computes on the joined batch. State dicts are those of BatchNorm2d.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:
         """Normalise ``(N, C, H, W)``."""
         if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
-            return cast(Tensor, super().forward(input))
+            return super().forward(input)
         x = input.float()
         count = x.new_tensor([x.numel() / x.shape[1]])
         count = cast(Tensor, all_reduce(count))

@@ -3,31 +3,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from intern25.weights.files import write_whole
+
 LAST_NAME = "last.ckpt"
 PREVIOUS_NAME = "previous.ckpt"
 FORMAT_VERSION = 1
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file, then put it in place of ``path``.
-
-    A failure, such as a full disk, leaves the old file and removes the temporary one.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> Path:

@@ -16,11 +16,13 @@ class TrainConfig:
     """A classification training run."""
 
     data: str = ""
-    """Folder, .zip or .tar shards: train/<class>/<image> and val/..., class folders, labels.csv, or meta_data lists."""
+    """Folder, .zip or .tar shards: train/<class>/<image> and val/..., class folders, labels.csv, or lists."""
     model: str = "internimage_nano"
     """Architecture, such as internimage_t."""
     pretrained: str = ""
-    """Weights to start from: a published model's name, a file, a folder or a hub repository; empty = fresh."""
+    """Weights to start from: a published model, a file, a folder or a hub repository; empty = fresh."""
+    class_mismatch: Literal["reset", "22k_to_1k", "error"] = "reset"
+    """If the weights have another number of classes: fresh last layer, the ImageNet-1K rows, or an error."""
     output: str = "runs/train"
     """Folder of checkpoints, weights and logs."""
     resume: bool = True
@@ -47,7 +49,7 @@ class TrainConfig:
     layer_decay: float = 1.0
     """Factor of the learning rate from each block to the one before it; 1 = off."""
     dcn_lr_mul: float = 1.0
-    """Factor of the learning rate of offsets and centre gates; takes effect only together with layer_decay."""
+    """Factor of the learning rate of offsets and centre gates; takes effect only with layer_decay."""
 
     label_smoothing: float = 0.1
     """Share of the target spread over all classes."""
@@ -67,10 +69,22 @@ class TrainConfig:
     """Probability of random erasing."""
     flip: float = 0.5
     """Probability of the horizontal flip; set 0 for signs, digits and texts."""
+    views: int = 0
+    """Different augmentations of an image, repeated in turn; 0 = new ones in every epoch."""
+    teacher: str = ""
+    """Pretrained network to learn from besides the labels, such as efficientnet_lite0; needs views."""
+    teacher_size: int = 160
+    """Side of the images that the teacher sees."""
+    teacher_cache: str = ""
+    """Folder of the teacher's stored answers; empty = ``teacher`` in the output folder."""
+    teacher_weight: float = 0.7
+    """Share of the teacher in the loss."""
+    temperature: float = 3.0
+    """Softening of teacher and model in the teacher's part of the loss."""
     drop_path: float | None = None
     """Stochastic depth of the last block; None = the architecture's."""
     ema_decay: float = 0.9999
-    """Decay of the averaged weights and batch statistics, which are then the ones scored and saved; 0 = off."""
+    """Decay of the averaged weights and batch statistics, the ones then scored and saved; 0 = off."""
     ema_warmup: bool = False
     """Let the decay rise from 0, so that short runs average too."""
 
@@ -122,8 +136,8 @@ class TrainConfig:
         ends = [until for until, _ in self.progressive]
         if ends != sorted(set(ends)) or any(until < 1 or size < 32 for until, size in self.progressive):
             raise ValueError(
-                f"progressive={self.progressive} must be (until_epoch, image_size) pairs with rising epochs and "
-                "sizes of at least 32"
+                f"progressive={self.progressive} must be (until_epoch, image_size) pairs with rising epochs "
+                "and sizes of at least 32"
             )
 
     @property

@@ -2,7 +2,7 @@
 """Knowledge distillation from stored answers: the teacher sees exactly the views that the student trains on.
 
 A run with ``views = V`` draws the augmentation of image ``i`` in epoch ``e`` from ``(seed, e mod V, i)``, so
-there are ``V`` different crops of each image, and the teacher answers each of them once before training starts.
+there are ``V`` different crops of each image, and the teacher answers each of them once, before training.
 """
 
 from __future__ import annotations

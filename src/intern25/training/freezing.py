@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from torch import nn
 
-from intern25.backbones.internimage import InternImage, InternImageBlock
+from intern25.backbones.internimage import InternImage, InternImageBlock, Stage
 
 
 def find_backbone(model: nn.Module) -> InternImage:
@@ -58,6 +58,7 @@ def keep_frozen(frozen: list[nn.Module]) -> None:
 
 def set_drop_path(model: nn.Module, rate: float) -> None:
     """Set stochastic depth to rise linearly over the blocks from 0 to ``rate``."""
-    blocks = [cast(InternImageBlock, block) for stage in find_backbone(model).stages for block in stage.blocks]
+    stages = [cast(Stage, stage) for stage in find_backbone(model).stages]
+    blocks = [cast(InternImageBlock, block) for stage in stages for block in stage.blocks]
     for index, block in enumerate(blocks):
         block.dcn.drop_path.rate = block.mlp.drop_path.rate = rate * index / max(len(blocks) - 1, 1)

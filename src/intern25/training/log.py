@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from intern25.training.checkpoint import write_whole
+from intern25.weights.files import write_whole
 
 
 class RunLog:
@@ -26,7 +26,7 @@ class RunLog:
         self._writer: Any = None
         if tensorboard:
             try:
-                from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
+                from torch.utils.tensorboard import SummaryWriter
             except ImportError as error:
                 raise ImportError(
                     "TensorBoard events need the training extra: pip install 'intern25[train]'; "
@@ -37,7 +37,9 @@ class RunLog:
     def _keep_until(self, update: int) -> None:
         if not self.path.exists():
             return
-        lines = [line for line in self.path.read_text(encoding="utf-8").splitlines() if _update_of(line) <= update]
+        lines = [
+            line for line in self.path.read_text(encoding="utf-8").splitlines() if _update_of(line) <= update
+        ]
         write_whole(self.path, lambda path: _write_lines(path, lines))
 
     def write(self, kind: str, update: int, values: Mapping[str, Any]) -> None:

@@ -42,9 +42,10 @@ class BatchMixer:
     def __init__(self, mixup: float, cutmix: float, probability: float = 1.0) -> None:
         self._mixup: Any = None
         if (mixup > 0 or cutmix > 0) and probability > 0:
-            from timm.data import Mixup  # noqa: PLC0415
+            from timm.data.mixup import Mixup
 
-            self._mixup = Mixup(mixup_alpha=mixup, cutmix_alpha=cutmix, prob=probability, switch_prob=0.5)
+            build: Any = Mixup  # timm's function is untyped
+            self._mixup = build(mixup_alpha=mixup, cutmix_alpha=cutmix, prob=probability, switch_prob=0.5)
 
     def __call__(self, images: Tensor, soft_targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return mixed images and targets; draws from NumPy's global generator, as timm does.

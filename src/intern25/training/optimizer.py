@@ -30,8 +30,9 @@ def parameter_rules(
 ) -> list[ParameterRule]:
     """Return the rule of every parameter, as the official classification training sets it.
 
-    A block ``n`` steps before the last one has the factor ``layer_decay**n``. Stem, stage norm and down-sampling
-    go with the block behind them; the last stage's norm, the extra norms of the third stage and the head have 1.
+    A block ``n`` steps before the last one has the factor ``layer_decay**n``. Stem, stage norm and
+    down-sampling go with the block behind them; the last stage's norm, the extra norms of the third stage and
+    the head have 1.
 
     Args:
         model: A model with an :class:`InternImage` in it.

@@ -61,8 +61,8 @@ class RichReporter:
     """A progress bar with the time left, on a terminal."""
 
     def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415
-        from rich.progress import (  # noqa: PLC0415
+        from rich.console import Console
+        from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
             Progress,
@@ -98,4 +98,7 @@ def console_reporter() -> Reporter:
 
 def format_values(values: Mapping[str, Any]) -> str:
     """Write values as ``name value``, floats with four digits."""
-    return "  ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
+    return "  ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+    )

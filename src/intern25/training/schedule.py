@@ -28,7 +28,7 @@ class CosineSchedule:
     def __init__(
         self, optimizer: Optimizer, *, num_updates: int, warmup_updates: int, warmup_lr: float, min_lr: float
     ) -> None:
-        from timm.scheduler import CosineLRScheduler  # noqa: PLC0415
+        from timm.scheduler.cosine_lr import CosineLRScheduler
 
         self._scheduler: Any = CosineLRScheduler(
             optimizer,

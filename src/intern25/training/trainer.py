@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The training loop: accumulate, clip, step, average, score, save; resumable to the same numbers.
 
-All random draws of an update follow from (seed, update, rank) and those of a sample from (seed, epoch, index), so a
-checkpoint needs no generator states: a run killed anywhere and resumed equals one that was never killed.
+Draws of an update follow from (seed, update, rank) and those of a sample from (seed, epoch, index), so a
+checkpoint needs no generator states: a run killed anywhere and resumed equals one never killed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 import torch.distributed as dist
@@ -130,7 +130,8 @@ class Trainer:
     @property
     def scored_model(self) -> nn.Module:
         """Averaged weights where they are kept, else the trained ones."""
-        return self.ema.module if self.ema is not None else self.accelerator.unwrap_model(self.model)
+        source = self.accelerator.unwrap_model(self.model) if self.ema is None else self.ema.module
+        return cast(nn.Module, source)
 
     def resume(self) -> bool:
         """Load the newest checkpoint of the output folder; returns whether there was one.
@@ -144,7 +145,8 @@ class Trainer:
         if saved["fingerprint"] != self.settings.fingerprint:
             raise ValueError(
                 f"the checkpoint in {self.settings.output} belongs to a run with other settings or data; use "
-                f"another output folder, or remove it. Then: {saved['fingerprint']}; now: {self.settings.fingerprint}"
+                f"another output folder, or remove it. Then: {saved['fingerprint']}; "
+                f"now: {self.settings.fingerprint}"
             )
         options = StateDictOptions(full_state_dict=True)
         set_model_state_dict(self.model, saved["model"], options=options)
@@ -228,7 +230,9 @@ class Trainer:
         if not self._pending:
             return
         names = list(self._pending[0])
-        means = torch.stack([torch.stack([values[name] for values in self._pending]).mean() for name in names])
+        means = torch.stack(
+            [torch.stack([values[name] for values in self._pending]).mean() for name in names]
+        )
         if dist.is_initialized():
             dist.all_reduce(means)
             means /= dist.get_world_size()
@@ -237,9 +241,9 @@ class Trainer:
         self._pending = []
         if not math.isfinite(values["loss"]):
             raise TrainingDivergedError(
-                f"the loss is {values['loss']} between updates {update - count} and {update}; the last checkpoint "
-                f"in {self.settings.output} is from before. Lower base_lr, or raise warmup_epochs, and start again "
-                "in another output folder"
+                f"the loss is {values['loss']} between updates {update - count} and {update}; the last "
+                f"checkpoint in {self.settings.output} is from before. Lower base_lr or raise warmup_epochs "
+                "and start again in another output folder"
             )
         now, (then, mark) = time.monotonic(), self._log_mark
         values["lr"] = float(self._plain_optimizer.param_groups[0]["lr"])

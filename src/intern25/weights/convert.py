@@ -18,7 +18,14 @@ from intern25.weights.adapters import hugging_face
 from intern25.weights.catalog import ARCHITECTURES, CARDS, find_card
 from intern25.weights.checkpoint import Checkpoint, read_checkpoint
 from intern25.weights.create import file_metadata
-from intern25.weights.files import FileMetadata, ModelKind, metadata_to_header, write_tensors, write_whole
+from intern25.weights.files import (
+    FileMetadata,
+    ModelKind,
+    metadata_to_header,
+    stand_alone,
+    write_tensors,
+    write_whole,
+)
 from intern25.weights.layouts import Layout, Recognised, from_ours, recognise, translate
 from intern25.weights.matching import check_same_architecture
 
@@ -141,7 +148,7 @@ def _write_own(destination: Path, tensors: Mapping[str, Tensor], metadata: FileM
 
 
 def _write_official(destination: Path, tensors: Mapping[str, Tensor], _: FileMetadata) -> None:
-    content = {"model": {name: tensor.contiguous().clone() for name, tensor in tensors.items()}}
+    content = {"model": stand_alone(tensors)}
     write_whole(destination, lambda temporary: torch.save(content, temporary))
 
 

@@ -20,6 +20,7 @@ from intern25.weights.catalog import ARCHITECTURES, CARDS, DEFAULT_CARDS, ModelC
 from intern25.weights.checkpoint import Checkpoint, read_checkpoint
 from intern25.weights.download import fetch_card, fetch_repository
 from intern25.weights.files import FileMetadata, metadata_from_header
+from intern25.weights.layouts import count_classes
 from intern25.weights.load import copy_into, report_of, reset_head
 from intern25.weights.matching import ClassMismatch, Match, check_same_architecture, match
 
@@ -183,13 +184,8 @@ def _count_classes(asked: int | None, card: ModelCard | None, checkpoint: Checkp
         return asked
     if card is not None:
         return card.num_classes
-    if checkpoint is not None:
-        for name in ("head.weight", "classifier.weight"):
-            for file_name, tensor in checkpoint.tensors.items():
-                # "backbone.head." and "neck.head." are not ours: only container prefixes may stand in front.
-                if file_name.removeprefix("module.").removeprefix("model.") == name and tensor.ndim == 2:
-                    return tensor.shape[0]
-    return DEFAULT_NUM_CLASSES
+    in_file = None if checkpoint is None else count_classes(checkpoint.tensors, checkpoint.path)
+    return DEFAULT_NUM_CLASSES if in_file is None else in_file
 
 
 def _check_file_config(checkpoint: Checkpoint, config: InternImageConfig, name: str) -> None:

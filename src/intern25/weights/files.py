@@ -169,9 +169,21 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
     """Write a safetensors file, whole or not at all."""
     from safetensors.torch import save_file
 
-    # Tensors of a model may share memory or be views; the format stores each on its own.
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    plain = stand_alone(tensors)
     write_whole(path, lambda temporary: save_file(plain, temporary, metadata=dict(header)))
+
+
+def stand_alone(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors on the CPU that share no memory; views and ties are copied, the rest is passed on as it is."""
+    plain: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        alone = tensor.detach().cpu().contiguous()
+        if alone.untyped_storage().nbytes() != alone.nbytes or alone.data_ptr() in seen:
+            alone = alone.clone()
+        seen.add(alone.data_ptr())
+        plain[name] = alone
+    return plain
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

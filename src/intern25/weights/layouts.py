@@ -73,6 +73,18 @@ def _choose_prefix(prefixes: list[str], prefer_ema: bool) -> str:
     return min(marked or prefixes, key=len)
 
 
+def count_classes(tensors: Mapping[str, Tensor], path: Path) -> int | None:
+    """Outputs of the last layer in a file, None when it has none.
+
+    Raises:
+        ValueError: No InternImage is among the tensors.
+    """
+    recognised = recognise(tensors, path)
+    name = "classifier.weight" if recognised.layout == "intern25" else "head.weight"
+    rows = tensors.get(recognised.prefix + name)
+    return None if rows is None else rows.shape[0]
+
+
 def translate(
     tensors: Mapping[str, Tensor], recognised: Recognised, config: InternImageConfig
 ) -> Translation:

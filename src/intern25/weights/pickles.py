@@ -23,8 +23,10 @@ _FORBIDDEN_MODULES = frozenset(
 )
 """No settings object comes from here: a file that asks for these is an attack, not a checkpoint."""
 _HARMLESS_BUILTINS = frozenset(
-    {"dict", "list", "set", "frozenset", "int", "float", "str", "bool", "tuple", "slice"}
+    {"dict", "list", "set", "frozenset", "int", "float", "str", "bool", "tuple", "slice", "object", "getattr"}
 )
+"""Containers, and ``getattr`` by which enumerations are stored; like every foreign name they are never called."""
+
 
 _KNOWN_FOREIGN = (
     "yacs.config.CfgNode",

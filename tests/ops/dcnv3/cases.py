@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import torch
@@ -38,7 +39,11 @@ CASES = {
     "no-padding-dilated": Case(Geometry(padding=(0, 0), dilation=(2, 2), groups=2), 1, 8, 7, 8),
     "remove-center": Case(Geometry(groups=2, remove_center=True), 2, 5, 4, 8),
     "remove-center-5x5-dilated": Case(
-        Geometry(kernel_size=(5, 5), padding=(4, 4), dilation=(2, 2), groups=1, remove_center=True), 1, 6, 6, 3
+        Geometry(kernel_size=(5, 5), padding=(4, 4), dilation=(2, 2), groups=1, remove_center=True),
+        1,
+        6,
+        6,
+        3,
     ),
     "1x1": Case(Geometry(kernel_size=(1, 1), padding=(0, 0), groups=2), 1, 4, 5, 6),
     "32-channels": Case(Geometry(groups=1), 1, 4, 4, 32),
@@ -47,10 +52,15 @@ CASES = {
 
 
 def inputs(case: Case, dtype: torch.dtype = torch.float64, *, softmax: bool = False) -> tuple[Tensor, ...]:
-    """``x``, ``offset``, ``mask`` and the geometry's gradient of the output.
+    """Own copies of ``x``, ``offset``, ``mask`` and a gradient of the output.
 
-    Sampling positions keep a distance of 0.2 to integers, where the derivative jumps, and reach outside the image.
+    Sampling positions keep a distance of 0.2 to integers, where the derivative jumps, and leave the image.
     """
+    return tuple(tensor.to(dtype, copy=True) for tensor in _inputs(case, softmax))
+
+
+@functools.cache
+def _inputs(case: Case, softmax: bool) -> tuple[Tensor, ...]:
     generator = torch.Generator().manual_seed(0)
     geometry = case.geometry
     height, width = geometry.output_size(case.height, case.width)
@@ -60,7 +70,10 @@ def inputs(case: Case, dtype: torch.dtype = torch.float64, *, softmax: bool = Fa
         return torch.randn(size, generator=generator, dtype=torch.float64)
 
     regular = torch.tensor(
-        [[[(x, y) for x, y, _ in oracle.positions(geometry, oy, ox)] for ox in range(width)] for oy in range(height)],
+        [
+            [[(x, y) for x, y, _ in oracle.positions(geometry, oy, ox)] for ox in range(width)]
+            for oy in range(height)
+        ],
         dtype=torch.float64,
     ).unsqueeze(2)  # (H_out, W_out, 1, K, 2)
     wish = regular + 2 * noise(*shape, geometry.groups, geometry.num_points, 2)
@@ -70,8 +83,7 @@ def inputs(case: Case, dtype: torch.dtype = torch.float64, *, softmax: bool = Fa
     if not softmax:
         mask = mask.unflatten(-1, (geometry.groups, -1)).softmax(-1).flatten(3)
     channels = geometry.groups * case.depth
-    tensors = noise(case.batch, case.height, case.width, channels), offset, mask, noise(*shape, channels)
-    return tuple(tensor.to(dtype) for tensor in tensors)
+    return noise(case.batch, case.height, case.width, channels), offset, mask, noise(*shape, channels)
 
 
 def with_softmax(case: Case, softmax: bool) -> Geometry:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""DCNv3 by scalar loops in float64, written from the formula alone: what every implementation is checked against."""
+"""DCNv3 by plain loops in float64, from the formula alone: what every implementation is checked against."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 
 def positions(geometry: Geometry, oy: int, ox: int) -> list[tuple[float, float, float]]:
-    """Regular grid of one output pixel: ``(x, y, scale)`` of every point, to which ``scale * offset`` is added."""
+    """Regular grid of one output pixel: ``(x, y, scale)`` of every point, without ``scale * offset``."""
     (kernel_h, kernel_w), (dilation_h, dilation_w) = geometry.kernel_size, geometry.dilation
     centre_x, centre_y = (dilation_w * (kernel_w - 1)) // 2, (dilation_h * (kernel_h - 1)) // 2
     x0 = centre_x - geometry.padding[1] + ox * geometry.stride[1]
@@ -32,29 +32,30 @@ def positions(geometry: Geometry, oy: int, ox: int) -> list[tuple[float, float, 
     return grid
 
 
-def bilinear(plane: Array, x: float, y: float) -> float:
-    """Value of ``plane`` (H, W) at ``(x, y)``; zero outside."""
-    height, width = plane.shape
+def bilinear(plane: Array, x: float, y: float) -> Array:
+    """Channels of ``plane`` (H, W, D) at ``(x, y)``; zero outside."""
+    height, width, _ = plane.shape
     left, top = math.floor(x), math.floor(y)
-    value = 0.0
+    value = np.zeros(plane.shape[2])
     for row, column in product((top, top + 1), (left, left + 1)):
         if 0 <= row < height and 0 <= column < width:
-            value += plane[row, column] * (1 - abs(x - column)) * (1 - abs(y - row))
+            value += plane[row, column] * ((1 - abs(x - column)) * (1 - abs(y - row)))
     return value
 
 
 def dcnv3(x: Array, offset: Array, mask: Array, geometry: Geometry) -> Array:
-    """Output ``(N, H_out, W_out, C)``, one scalar at a time."""
+    """Output ``(N, H_out, W_out, C)``, one sampling point at a time."""
     batch, out_height, out_width, _ = offset.shape
     groups, points = geometry.groups, geometry.num_points
     depth = x.shape[3] // groups
     output = np.zeros((batch, out_height, out_width, groups * depth))
     for n, oy, ox, g in product(range(batch), range(out_height), range(out_width), range(groups)):
+        channels = slice(g * depth, (g + 1) * depth)
         weights = mask[n, oy, ox, g * points : (g + 1) * points]
         if geometry.softmax:
             weights = np.exp(weights) / np.exp(weights).sum()
         for k, (x0, y0, scale) in enumerate(positions(geometry, oy, ox)):
             dx, dy = offset[n, oy, ox, (g * points + k) * 2 : (g * points + k) * 2 + 2]
-            for c in range(g * depth, (g + 1) * depth):
-                output[n, oy, ox, c] += weights[k] * bilinear(x[n, :, :, c], x0 + scale * dx, y0 + scale * dy)
+            sample = bilinear(x[n, :, :, channels], x0 + scale * dx, y0 + scale * dy)
+            output[n, oy, ox, channels] += weights[k] * sample
     return output

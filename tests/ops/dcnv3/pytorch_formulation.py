@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""DCNv3 as a user would write it in PyTorch: one ``grid_sample`` that keeps all sampled maps, on a padded input.
+"""DCNv3 as one writes it in PyTorch: a ``grid_sample`` that keeps all sampled maps, on a padded input.
 
-It does the work of the authors' own fallback (pad, normalised grid, softmax, ``grid_sample``, modulate, sum) and is
+It does the work of the authors' fallback (softmax, pad, normalise, ``grid_sample``, modulate, sum) and is
 the baseline of the benchmarks. It shares no code with the package.
 """
 
@@ -24,7 +24,9 @@ def dcnv3_pytorch(x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -
     padded = F.pad(x, (0, 0, pad_w, pad_w, pad_h, pad_h))
     height, width = padded.shape[1:3]
     locations = _regular_grid(geometry, out_height, out_width, x.dtype).to(x.device)
-    locations = locations + offset.view(batch, out_height, out_width, groups, points, 2) * geometry.offset_scale
+    locations = (
+        locations + offset.view(batch, out_height, out_width, groups, points, 2) * geometry.offset_scale
+    )
     size = torch.tensor([width, height], dtype=x.dtype, device=x.device)
     grid = (2 * locations + 1) / size - 1
     grid = grid.transpose(2, 3).transpose(1, 2).reshape(batch * groups, out_height * out_width, points, 2)

@@ -7,7 +7,6 @@ of threads.
 
 from __future__ import annotations
 
-import ctypes
 import struct
 
 import torch
@@ -23,10 +22,9 @@ _SAMPLING_TYPES = {
     torch.float64: (torch.float64,),
     torch.bfloat16: (torch.bfloat16, torch.float32),  # float32 under autocast
 }
-_CALL = struct.Struct("=22qd8P".replace("P", "Q"))
+_CALL = struct.Struct("=22qd8Q")
 """``Dcnv3Call`` of native/dcnv3.h."""
 _MOST_PIXELS = 2**31 - 1
-_ERRORS = {1: "out of memory", 2: "dtypes not supported"}
 
 
 def status() -> Status:
@@ -58,10 +56,8 @@ def forward(x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> Tens
         mask: (N, Ho, Wo, groups * K).
         geometry: Everything else.
     """
-    x, offset, mask = x.contiguous(), _in_rows(offset), _in_rows(mask)
     output = x.new_empty((x.shape[0], offset.shape[1], offset.shape[2], x.shape[3]))
-    pointers = (x.data_ptr(), offset.data_ptr(), mask.data_ptr(), output.data_ptr(), 0, 0, 0, 0)
-    _run("intern25_dcnv3_forward", x, offset, mask, geometry, pointers)
+    _run("intern25_dcnv3_forward", x, offset, mask, geometry, (output.data_ptr(), 0, 0, 0, 0))
     return output
 
 
@@ -69,22 +65,37 @@ def backward(
     grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of ``x``, ``offset`` and ``mask`` from that of the output, (N, Ho, Wo, C)."""
-    grad, x, offset, mask = grad.contiguous(), x.contiguous(), _in_rows(offset), _in_rows(mask)
-    grad_x, grad_offset, grad_mask = x.new_empty(x.shape), offset.new_empty(offset.shape), mask.new_empty(mask.shape)
-    pointers = (
-        x.data_ptr(),
-        offset.data_ptr(),
-        mask.data_ptr(),
-        0,
-        grad.data_ptr(),
-        grad_x.data_ptr(),
-        grad_offset.data_ptr(),
-        grad_mask.data_ptr(),
-    )
-    if grad.shape[1] * grad.shape[2] == 0:
-        grad_x.zero_()
+    grad = grad.contiguous()
+    gradients = (x.new_empty(x.shape), offset.new_empty(offset.shape), mask.new_empty(mask.shape))
+    pointers = (0, grad.data_ptr(), *(tensor.data_ptr() for tensor in gradients))
     _run("intern25_dcnv3_backward", x, offset, mask, geometry, pointers)
-    return grad_x, grad_offset, grad_mask
+    return gradients
+
+
+def _row_stride(tensor: Tensor) -> int | None:
+    """Elements between two pixels of an (N, Ho, Wo, channels) tensor, None unless one number says it."""
+    shape = tensor.shape
+    if tensor.is_contiguous():
+        return shape[3]
+    strides = tensor.stride()
+    if strides[3] != 1:
+        return None
+    row_stride, pixels = shape[3], 1
+    for axis in (2, 1, 0):
+        if shape[axis] == 1:
+            continue
+        if pixels == 1:
+            row_stride = strides[axis]
+        elif strides[axis] != row_stride * pixels:
+            return None
+        pixels *= shape[axis]
+    return row_stride
+
+
+def _in_rows(tensor: Tensor) -> tuple[Tensor, int]:
+    """``tensor`` with its row stride; the one place that copies offsets or masks, when no stride fits."""
+    row_stride = _row_stride(tensor)
+    return (tensor, row_stride) if row_stride is not None else (tensor.contiguous(), tensor.shape[3])
 
 
 def _run(
@@ -93,30 +104,35 @@ def _run(
     library = native.library()
     if isinstance(library, Refusal):
         raise RuntimeError(library.reason)
+    x = x.contiguous()
+    offset, offset_stride = _in_rows(offset)
+    mask, mask_stride = _in_rows(mask)
     batch, height, width, channels = x.shape
-    groups = geometry.groups
     call = _CALL.pack(
         batch,
         height,
         width,
         offset.shape[1],
         offset.shape[2],
-        groups,
-        channels // groups,
+        geometry.groups,
+        channels // geometry.groups,
         *geometry.kernel_size,
         *geometry.stride,
         *geometry.padding,
         *geometry.dilation,
         geometry.remove_center,
         geometry.softmax,
-        _row_stride(offset),
-        _row_stride(mask),
+        offset_stride,
+        mask_stride,
         _TYPES[x.dtype],
         _TYPES[offset.dtype],
         torch.get_num_threads(),
         geometry.offset_scale,
+        x.data_ptr(),
+        offset.data_ptr(),
+        mask.data_ptr(),
         *pointers,
     )
     failed = library[function](call)
     if failed:
-        raise MemoryError("dcnv3: out of memory") if failed == 1 else RuntimeError(f"dcnv3: {_ERRORS[failed]}")
+        raise MemoryError("dcnv3: out of memory") if failed == 1 else RuntimeError(f"dcnv3: error {failed}")

@@ -62,7 +62,7 @@ def choose(x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry, *, backw
         _report_fallback(x.device.type, f"there is no kernel for device {x.device.type!r}")
         return _REFERENCE
     name, kernel = native
-    reason = refusal(name, x, offset, mask, geometry)
+    reason = _refusal_of(kernel, x, offset, mask, geometry)
     if reason is None and backward and name == "triton" and torch.are_deterministic_algorithms_enabled():
         reason = "its backward adds atomically and torch.use_deterministic_algorithms is on"
     if reason is None:
@@ -80,11 +80,18 @@ def refusal(
             continue
         if x.device.type != device:
             return f"it runs {device} tensors and x is on {x.device}"
-        status = kernel.status()
-        if isinstance(status, Refusal):
-            return status.reason
-        return kernel.refuses(x, offset, mask, geometry)
+        return _refusal_of(kernel, x, offset, mask, geometry)
     return None
+
+
+def _refusal_of(
+    kernel: NativeKernel, x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry
+) -> str | None:
+    """What the machine or the tensors lack for this kernel."""
+    status = kernel.status()
+    if isinstance(status, Refusal):
+        return status.reason
+    return kernel.refuses(x, offset, mask, geometry)
 
 
 def require(backend: BackendName, x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> None:

@@ -83,7 +83,8 @@ def dcnv3(  # noqa: PLR0913 - the geometry of a convolution
         InternImage, arXiv:2211.05778, Eq. 2; numerics checked against the outputs of the authors' code
         (OpenGVLab/InternImage, ``classification/ops_dcnv3``, MIT), tests/goldens/op.
     """
-    geometry = _geometry(
+    # the compiler follows the class but not the cache
+    geometry = (Geometry if torch.compiler.is_compiling() else _cached_geometry)(
         as_pair(kernel_size, "kernel_size"),
         as_pair(stride, "stride"),
         as_pair(padding, "padding"),
@@ -110,7 +111,7 @@ def apply(x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry, backend: 
     return schema.call(x, offset, mask, geometry)
 
 
-_geometry = functools.lru_cache(maxsize=256)(Geometry)
+_cached_geometry = functools.lru_cache(maxsize=256)(Geometry)
 
 
 def _require(backend: BackendName, x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 Pair = tuple[int, int]
@@ -12,10 +13,11 @@ def as_pair(value: int | Pair, name: str) -> Pair:
     """Return ``(height, width)`` from one int or a pair; ``name`` is for the error."""
     if isinstance(value, int):
         return value, value
-    pair = tuple(int(v) for v in value)
-    if len(pair) != 2:
+    if not isinstance(value, Sequence) or not all(isinstance(side, int) for side in value):
+        raise TypeError(f"{name}={value!r} must be an int or a (height, width) pair of ints")
+    if len(value) != 2:
         raise ValueError(f"{name}={value!r} must be an int or a (height, width) pair")
-    return pair[0], pair[1]
+    return value[0], value[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from intern25.ops.backends import Ready, Refusal, Status
 from intern25.ops.dcnv3.geometry import Geometry
+from intern25.ops.dcnv3.layout import in_rows
 
 TILE = 1024
 """Elements of one program's tile, rows times channels."""
@@ -47,19 +48,21 @@ def refuses(x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> str 
 
 
 def forward(x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> Tensor:
-    """Output; ``x`` contiguous, ``offset`` and ``mask`` rows at equal distances."""
+    """Output, contiguous."""
+    x = x.contiguous()
     output = x.new_empty((*offset.shape[:3], x.shape[3]))
     if output.numel() > 0:
         from intern25.ops.dcnv3.gpu_kernels import forward_kernel
 
-        _launch(forward_kernel, (x, offset, mask, output), x, offset, mask, geometry)
+        _launch(forward_kernel, (x,), offset, mask, (output,), geometry)
     return output
 
 
 def backward(
     grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of ``x``, ``offset`` and ``mask``; ``grad`` contiguous, the others as in ``forward``."""
+    """Gradients of ``x``, ``offset`` and ``mask``, contiguous."""
+    grad, x = grad.contiguous(), x.contiguous()
     half = x.dtype in (torch.bfloat16, torch.float16)
     grad_x = torch.zeros_like(x, dtype=torch.float32 if half else x.dtype)
     grad_offset = torch.empty(offset.shape, dtype=offset.dtype, device=offset.device)
@@ -67,18 +70,26 @@ def backward(
     if grad.numel() > 0:
         from intern25.ops.dcnv3.gpu_kernels import backward_kernel
 
-        tensors = (grad, x, offset, mask, grad_x, grad_offset, grad_mask)
-        _launch(backward_kernel, tensors, x, offset, mask, geometry)
+        gradients = (grad_x, grad_offset, grad_mask)
+        _launch(backward_kernel, (grad, x), offset, mask, gradients, geometry)
     return grad_x.to(x.dtype), grad_offset, grad_mask
 
 
 def _launch(
-    kernel: Any, tensors: tuple[Tensor, ...], x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry
+    kernel: Any,
+    maps: tuple[Tensor, ...],
+    offset: Tensor,
+    mask: Tensor,
+    results: tuple[Tensor, ...],
+    geometry: Geometry,
 ) -> None:
-    """Start one program for every block of rows, on the device of ``x``."""
+    """Start one program for every block of rows; the last of ``maps`` is ``x``."""
     import triton
     import triton.language as tl
 
+    x = maps[-1]
+    offset, offset_stride = in_rows(offset)
+    mask, mask_stride = in_rows(mask)
     batch, height, width, channels = x.shape
     _, out_height, out_width, _ = offset.shape
     depth = channels // geometry.groups
@@ -88,7 +99,8 @@ def _launch(
     rows = batch * out_height * out_width * geometry.groups
     with torch.cuda.device_of(x):
         kernel[(triton.cdiv(rows, block),)](
-            *tensors, offset.stride(2), mask.stride(2), rows, height, width, out_height, out_width,
+            *maps, offset, mask, *results,
+            offset_stride, mask_stride, rows, height, width, out_height, out_width,
             geometry.groups, depth, padded_depth, points, triton.next_power_of_2(points),
             *geometry.kernel_size, *geometry.stride, *geometry.padding, *geometry.dilation,
             float(geometry.offset_scale), geometry.remove_center, geometry.softmax,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Triton kernels of DCNv3; importing this file needs triton, so only ``gpu.py`` does, at the first launch.
 
-One program computes ``BLOCK`` rows of ``D`` channels; a row is one output pixel of one group. Rows are numbered
+One program computes ``BLOCK`` rows of ``D`` channels; a row is one output pixel of one group. Rows count
 as they lie in the channels-last output, so that neighbouring programs read and write neighbouring memory.
 """
 

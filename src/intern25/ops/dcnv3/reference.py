@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """DCNv3 in standard PyTorch operations: this file defines what the operator means.
 
-Bilinear sampling at ``K`` points is a weighted sum of ``4 K`` rows of the channels-last input, seen as a table
-with a row of ``D`` channels per pixel and group: an embedding bag. That keeps no sampled map in memory, runs on
+Bilinear sampling at ``K`` points is a weighted sum of ``4 K`` rows of the channels-last input, a table with
+one row of ``D`` channels per pixel and group: an embedding bag. It keeps no sampled map in memory, runs on
 every device, and its derivative at integer positions is the right-hand one, as in the authors' CUDA operator.
 ``forward_exportable`` says the same with ``grid_sample``, which inference runtimes know as ONNX GridSample.
 """

@@ -55,9 +55,9 @@ class _EagerDCNv3(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled() or not _is_plain_eager(grad, *ctx.saved_tensors):
-            return (*_BACKWARD(grad, *ctx.saved_tensors, *_arguments(ctx.geometry)), None)
-        x, offset, mask = ctx.saved_tensors
+        x, offset, mask = ctx.saved_tensors  # once: checkpointing recomputes them
+        if torch.is_grad_enabled() or not _is_plain_eager(grad, x, offset, mask):
+            return (*_BACKWARD(grad, x, offset, mask, *_arguments(ctx.geometry)), None)
         return (*_run_backward(grad, x, offset, mask, ctx.geometry), None)
 
 
@@ -100,26 +100,13 @@ def _geometry(arguments: tuple[Any, ...]) -> Geometry:
     return _cached_geometry(tuple(kernel_size), tuple(stride), tuple(padding), tuple(dilation), *rest)
 
 
-def _rows(tensor: Tensor) -> Tensor:
-    """``tensor`` itself if it is a run of equally spaced rows, as a slice of a projection is, else a copy."""
-    if tensor.is_contiguous():
-        return tensor
-    _, height, width, _ = tensor.shape
-    image, line, pixel, channel = tensor.stride()
-    is_rows = channel == 1 and line == pixel * width and image == line * height
-    return tensor if is_rows else tensor.contiguous()
-
-
-# The only place that copies for layout: kernels get contiguous x and grad, offset and mask in equal rows.
 def _run_forward(x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> Tensor:
-    x, offset, mask = x.contiguous(), _rows(offset), _rows(mask)
     return dispatch.choose(x, offset, mask, geometry).forward(x, offset, mask, geometry)
 
 
 def _run_backward(
     grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry
 ) -> tuple[Tensor, Tensor, Tensor]:
-    grad, x, offset, mask = grad.contiguous(), x.contiguous(), _rows(offset), _rows(mask)
     kernel = dispatch.choose(x, offset, mask, geometry, backward=True)
     return kernel.backward(grad, x, offset, mask, geometry)
 

@@ -51,49 +51,75 @@ INTERN25_INLINE typename S::Vector lane_products(const Value* corner, const Valu
     return sum;
 }
 
-// Inner products of all taps of a block. Lanes behind the last tap repeat it; their results are never used.
+// Inner products of S::width / 4 taps from `lane` on. At the end of a block (`rest`) fewer are left: the last one is
+// repeated, and what that gives is never used.
+template <class S, int kDepth, bool rest, class Value>
+INTERN25_INLINE void some_corner_products(const Value* image, const Value* grad, const int32_t* base,
+                                          const int32_t* channel_of_lane, int64_t lane, int64_t count,
+                                          int64_t channels, int64_t depth, Patch patch,
+                                          const Products<typename S::Real>& products) {
+    constexpr int at_once = S::width / 4;
+    typename S::Vector rows[S::width];
+    for (int i = 0; i < at_once; ++i) {
+        const int64_t tap = rest ? smaller(lane + i, count - 1) : lane + i;
+        const int64_t c = channel_of_lane[tap];
+        const Value* corner = image + base[tap] * channels + c;
+        rows[i] = lane_products<S, kDepth>(corner, grad + c, depth);
+        rows[at_once + i] = lane_products<S, kDepth>(corner + patch.right, grad + c, depth);
+        rows[2 * at_once + i] = lane_products<S, kDepth>(corner + patch.below, grad + c, depth);
+        rows[3 * at_once + i] = lane_products<S, kDepth>(corner + patch.below + patch.right, grad + c, depth);
+    }
+    S::store_quarters(products.p00 + lane, products.p01 + lane, products.p10 + lane, products.p11 + lane,
+                      S::sum_rows(rows));
+}
+
+// Inner products of all taps of a block.
 template <class S, int kDepth, class Value>
-INTERN25_INLINE void corner_products(const Value* image, const Value* grad, const Taps<typename S::Real>& taps,
+INTERN25_INLINE void corner_products(const Value* image, const Value* grad, const int32_t* base,
                                      const int32_t* channel_of_lane, int64_t count,
                                      const Sampling<typename S::Real>& sampling, Patch patch,
-                                     const Products<typename S::Real>& products) {
-    constexpr int at_once = S::width / 4;
-    const int64_t depth = kDepth ? kDepth : sampling.group_channels;
-    for (int64_t lane = 0; lane < count; lane += at_once) {
-        typename S::Vector rows[S::width];
-        for (int i = 0; i < at_once; ++i) {
-            const int64_t tap = smaller(lane + i, count - 1);
-            const int32_t c = channel_of_lane[tap];
-            const Value* corner = image + static_cast<int64_t>(taps.base[tap]) * sampling.channels + c;
-            rows[i] = lane_products<S, kDepth>(corner, grad + c, depth);
-            rows[at_once + i] = lane_products<S, kDepth>(corner + patch.right, grad + c, depth);
-            rows[2 * at_once + i] = lane_products<S, kDepth>(corner + patch.below, grad + c, depth);
-            rows[3 * at_once + i] = lane_products<S, kDepth>(corner + patch.below + patch.right, grad + c, depth);
-        }
-        S::store_quarters(products.p00 + lane, products.p01 + lane, products.p10 + lane, products.p11 + lane,
-                          S::sum_rows(rows));
+                                     const Products<typename S::Real> products) {
+    const int64_t depth = kDepth ? kDepth : sampling.group_channels, channels = sampling.channels;
+    int64_t lane = 0;
+    for (; lane + S::width / 4 <= count; lane += S::width / 4) {
+        some_corner_products<S, kDepth, false>(image, grad, base, channel_of_lane, lane, count, channels, depth,
+                                               patch, products);
+    }
+    if (lane < count) {
+        some_corner_products<S, kDepth, true>(image, grad, base, channel_of_lane, lane, count, channels, depth,
+                                              patch, products);
     }
 }
 
-// Gradients of the softmax's logits from those of its results, both in `grad_mask`: p * (g - <p, g>).
-template <class S, class Stored>
-INTERN25_INLINE void softmax_backward(const Taps<typename S::Real>& taps, const typename S::Real* grad,
-                                      int64_t groups, int64_t points, Stored* grad_mask) {
-    using Vector = typename S::Vector;
+// Divides the softmax by its sums, in place.
+template <class S>
+INTERN25_INLINE void normalise(const Taps<typename S::Real>& taps, int64_t groups, int64_t points) {
     for (int64_t g = 0; g < groups; ++g) {
-        const Vector inverse = S::broadcast(taps.inverse_sum[g]);
-        Vector inner = S::zero();
+        const auto inverse = S::broadcast(taps.inverse_sum[g]);
+        typename S::Real* mask = taps.mask + g * points;
         for (int64_t k = 0; k < points; k += S::width) {
             const int n = static_cast<int>(smaller(S::width, points - k));
-            const int64_t lane = g * points + k;
-            inner = S::fma(S::load_first(taps.mask + lane, n), S::load_first(grad + lane, n), inner);
+            S::store_first(mask + k, S::mul(S::load_first(mask + k, n), inverse), n);
         }
-        const Vector mean = S::mul(S::broadcast(S::sum(inner)), inverse);
-        for (int64_t k = 0; k < points; k += S::width) {
-            const int n = static_cast<int>(smaller(S::width, points - k));
-            const int64_t lane = g * points + k;
-            const Vector probability = S::mul(S::load_first(taps.mask + lane, n), inverse);
-            S::store_first(grad_mask + lane, S::mul(probability, S::sub(S::load_first(grad + lane, n), mean)), n);
+    }
+}
+
+// Gradients of the softmax's logits from those of its results: p * (g - <p, g>).
+template <class S, class Stored>
+INTERN25_INLINE void softmax_backward(const typename S::Real* probability, const typename S::Real* grad,
+                                      int64_t groups, int64_t points, Stored* grad_logits) {
+    using Vector = typename S::Vector;
+    for (int64_t first = 0; first < groups * points; first += points) {
+        Vector products = S::zero();
+        for (int64_t k = first; k < first + points; k += S::width) {
+            const int n = static_cast<int>(smaller(S::width, first + points - k));
+            products = S::fma(S::load_first(probability + k, n), S::load_first(grad + k, n), products);
+        }
+        const Vector inner = S::broadcast(S::sum(products));
+        for (int64_t k = first; k < first + points; k += S::width) {
+            const int n = static_cast<int>(smaller(S::width, first + points - k));
+            const Vector centred = S::sub(S::load_first(grad + k, n), inner);
+            S::store_first(grad_logits + k, S::mul(S::load_first(probability + k, n), centred), n);
         }
     }
 }
@@ -102,9 +128,8 @@ INTERN25_INLINE void softmax_backward(const Taps<typename S::Real>& taps, const 
 template <class S, class Stored>
 INTERN25_INLINE void sampling_gradients(const Sampling<typename S::Real>& sampling,
                                         const Taps<typename S::Real>& taps,
-                                        const Products<typename S::Real>& products,
-                                        const typename S::Real* inverse_of_lane, int64_t groups, Stored* grad_offset,
-                                        Stored* grad_mask) {
+                                        const Products<typename S::Real>& products, int64_t groups,
+                                        Stored* grad_offset, Stored* grad_mask) {
     using Vector = typename S::Vector;
     const int64_t count = groups * sampling.points;
     const Vector scale = S::broadcast(sampling.scale);
@@ -120,7 +145,7 @@ INTERN25_INLINE void sampling_gradients(const Sampling<typename S::Real>& sampli
         const Vector slope_upper = S::fma(dx0, p00, S::mul(dx1, p01));
         const Vector slope_lower = S::fma(dx0, p10, S::mul(dx1, p11));
         const Vector by_mask = S::fma(y0, upper, S::mul(y1, lower));
-        const Vector modulation = S::mul(S::mul(S::load(taps.mask + lane), S::load(inverse_of_lane + lane)), scale);
+        const Vector modulation = S::mul(S::load(taps.mask + lane), scale);
         const Vector by_x = S::mul(modulation, S::fma(y0, slope_upper, S::mul(y1, slope_lower)));
         const Vector by_y = S::mul(modulation, S::fma(dy0, upper, S::mul(dy1, lower)));
         S::store_pairs(grad_offset + 2 * lane, by_x, by_y, n);
@@ -130,7 +155,7 @@ INTERN25_INLINE void sampling_gradients(const Sampling<typename S::Real>& sampli
             S::store_first(grad_mask + lane, by_mask, n);
         }
     }
-    if (sampling.softmax) softmax_backward<S>(taps, products.p00, groups, sampling.points, grad_mask);
+    if (sampling.softmax) softmax_backward<S>(taps.mask, products.p00, groups, sampling.points, grad_mask);
 }
 
 // Rows the taps of a block read.
@@ -151,13 +176,12 @@ int sample_pixels(const Dcnv3Call& call, const Sampling<typename S::Real>& sampl
                   int64_t end) {
     using Real = typename S::Real;
     const int64_t lanes = sampling.lanes;
-    const Scratch scratch((Taps<Real>::reals(lanes) + 6 * lanes) * static_cast<int64_t>(sizeof(Real)));
+    const Scratch scratch((Taps<Real>::reals(lanes) + 5 * lanes) * static_cast<int64_t>(sizeof(Real)));
     if (scratch.missing()) return kOutOfMemory;
     Real* const memory = scratch.as<Real>();
     const auto products = Products<Real>::in(memory, lanes);
-    Real* const inverse_of_lane = memory + 4 * lanes;
-    int32_t* const channel_of_lane = reinterpret_cast<int32_t*>(memory + 5 * lanes);
-    const Taps<Real> taps = Taps<Real>::in(memory + 6 * lanes, lanes);
+    int32_t* const channel_of_lane = reinterpret_cast<int32_t*>(memory + 4 * lanes);
+    const Taps<Real> taps = Taps<Real>::in(memory + 5 * lanes, lanes);
     const Patch patch = Patch::of(call.height, call.width, sampling.channels);
     const int64_t points = sampling.points;
     for (int64_t lane = 0; lane < lanes; ++lane) {
@@ -177,10 +201,10 @@ int sample_pixels(const Dcnv3Call& call, const Sampling<typename S::Real>& sampl
             const int64_t lane = group * points, c = group * sampling.group_channels, count = groups * points;
             place_taps<S, Purpose::kSample>(sampling, offset + 2 * lane, mask + lane, groups, pixel, taps);
             widen_reach<S>(taps.row, count, call.height, reach[index]);
-            for (int64_t i = 0; i < count; ++i) inverse_of_lane[i] = taps.inverse_sum[i / points];
-            corner_products<S, kDepth>(image + c, grad + c, taps, channel_of_lane, count, sampling, patch, products);
-            sampling_gradients<S>(sampling, taps, products, inverse_of_lane, groups, grad_offset + 2 * lane,
-                                  grad_mask + lane);
+            if (sampling.softmax) normalise<S>(taps, groups, points);
+            corner_products<S, kDepth>(image + c, grad + c, taps.base, channel_of_lane, count, sampling, patch,
+                                       products);
+            sampling_gradients<S>(sampling, taps, products, groups, grad_offset + 2 * lane, grad_mask + lane);
         }
     }
     return kOk;
@@ -193,42 +217,66 @@ struct Band {
     int64_t first, end;  // rows
 };
 
-// Adds grad * weight to one corner.
+// One group's gradient of the output, times the softmax's divisor; in registers where the depth is known.
 template <class S, int kDepth, class Value>
-INTERN25_INLINE void add_to_corner(typename S::Real* corner, const Value* grad, typename S::Real weight,
-                                   int64_t depth) {
-    const auto w = S::broadcast(weight);
-    int64_t c = 0;
-    for (; c + S::width <= (kDepth ? kDepth : depth); c += S::width) {
-        S::store(corner + c, S::fma(S::load_channels(grad + c), w, S::load(corner + c)));
+struct GroupGradient {
+    static constexpr int kVectors = kDepth / S::width;
+    typename S::Vector vectors[kVectors];
+
+    INTERN25_INLINE GroupGradient(const Value* from, typename S::Real scale, int64_t) {
+        for (int v = 0; v < kVectors; ++v) {
+            vectors[v] = S::mul(S::load_channels(from + v * S::width), S::broadcast(scale));
+        }
     }
-    if (kDepth == 0 && c < depth) {
-        const int n = static_cast<int>(depth - c);
-        S::store_first(corner + c, S::fma(S::load_first(grad + c, n), w, S::load_first(corner + c, n)), n);
+    INTERN25_INLINE void add_to(typename S::Real* corner, typename S::Real weight) const {
+        const auto w = S::broadcast(weight);
+        for (int v = 0; v < kVectors; ++v) {
+            S::store(corner + v * S::width, S::fma(vectors[v], w, S::load(corner + v * S::width)));
+        }
     }
-}
+};
+
+template <class S, class Value>
+struct GroupGradient<S, 0, Value> {
+    const Value* from;
+    typename S::Real scale;
+    int64_t depth;
+
+    INTERN25_INLINE GroupGradient(const Value* from, typename S::Real scale, int64_t depth)
+        : from(from), scale(scale), depth(depth) {}
+    INTERN25_INLINE void add_to(typename S::Real* corner, typename S::Real weight) const {
+        const auto w = S::broadcast(weight * scale);
+        int64_t c = 0;
+        for (; c + S::width <= depth; c += S::width) {
+            S::store(corner + c, S::fma(S::load_channels(from + c), w, S::load(corner + c)));
+        }
+        if (c < depth) {
+            const int n = static_cast<int>(depth - c);
+            S::store_first(corner + c, S::fma(S::load_first(from + c, n), w, S::load_first(corner + c, n)), n);
+        }
+    }
+};
 
 // Adds one pixel and block of groups to the band. Only rows of the band are touched; `whole` says all of them are.
+// Arguments by value: stores through Real* could otherwise change them in the compiler's eyes.
 template <class S, int kDepth, bool whole, class Value>
-INTERN25_INLINE void scatter_block(const Band<typename S::Real>& band, int64_t first_channel, const Value* grad,
-                                   const Taps<typename S::Real>& taps, int64_t groups,
-                                   const Sampling<typename S::Real>& sampling, Patch patch) {
-    using Real = typename S::Real;
-    const int64_t depth = kDepth ? kDepth : sampling.group_channels;
+INTERN25_INLINE void scatter_block(const Band<typename S::Real> band, int64_t first_channel, const Value* grad,
+                                   const Taps<typename S::Real> taps, int64_t groups, int64_t points, int64_t width,
+                                   int64_t channels, int64_t group_channels, Patch patch) {
+    const int64_t depth = kDepth ? kDepth : group_channels;
+    const int64_t first_element = first_channel - band.first * width * channels;
     for (int64_t g = 0; g < groups; ++g) {
-        const Value* from = grad + g * depth;
-        const Real scale = taps.inverse_sum[g];
-        for (int64_t lane = g * sampling.points; lane < (g + 1) * sampling.points; ++lane) {
-            const int64_t position = taps.base[lane] - band.first * sampling.width;
-            Real* corner = band.rows + position * sampling.channels + first_channel + g * depth;
+        const GroupGradient<S, kDepth, Value> gradient(grad + g * depth, taps.inverse_sum[g], depth);
+        for (int64_t lane = g * points; lane < (g + 1) * points; ++lane) {
+            typename S::Real* corner = band.rows + (taps.base[lane] * channels + first_element + g * depth);
             const int64_t row = taps.row[lane];
             if (whole || (row >= band.first && row < band.end)) {
-                add_to_corner<S, kDepth>(corner, from, taps.w00[lane] * scale, depth);
-                add_to_corner<S, kDepth>(corner + patch.right, from, taps.w01[lane] * scale, depth);
+                gradient.add_to(corner, taps.w00[lane]);
+                gradient.add_to(corner + patch.right, taps.w01[lane]);
             }
             if (whole || (row + 1 >= band.first && row + 1 < band.end)) {
-                add_to_corner<S, kDepth>(corner + patch.below, from, taps.w10[lane] * scale, depth);
-                add_to_corner<S, kDepth>(corner + patch.below + patch.right, from, taps.w11[lane] * scale, depth);
+                gradient.add_to(corner + patch.below, taps.w10[lane]);
+                gradient.add_to(corner + patch.below + patch.right, taps.w11[lane]);
             }
         }
     }
@@ -256,9 +304,11 @@ void scatter_band(const Dcnv3Call& call, const Sampling<typename S::Real>& sampl
                 place_taps<S, Purpose::kScatter>(sampling, offset + 2 * lane, mask + lane, groups, {image, y, x},
                                                  taps);
                 if (whole) {
-                    scatter_block<S, kDepth, true>(band, c, grad + c, taps, groups, sampling, patch);
+                    scatter_block<S, kDepth, true>(band, c, grad + c, taps, groups, sampling.points, sampling.width,
+                                                   sampling.channels, sampling.group_channels, patch);
                 } else {
-                    scatter_block<S, kDepth, false>(band, c, grad + c, taps, groups, sampling, patch);
+                    scatter_block<S, kDepth, false>(band, c, grad + c, taps, groups, sampling.points, sampling.width,
+                                                    sampling.channels, sampling.group_channels, patch);
                 }
             }
         }

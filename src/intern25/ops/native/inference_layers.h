@@ -32,28 +32,33 @@ template <class S>
 void convolve_rows(const ConvolutionCall& call, int64_t begin, int64_t end, float* windows) {
     const int64_t out_height = divide_up(call.height, 2), out_width = divide_up(call.width, 2);
     const int64_t inputs = call.linear.inputs, outputs = call.linear.outputs;
-    float* to = call.output + begin * outputs;
+    const int64_t stride = round_up(outputs, kHalfPanel), rows = end - begin;
     for (int64_t row = begin; row < end; ++row) {
         const int64_t line = row / out_width;
         const float* image = call.input + line / out_height * call.image_stride;
         gather_window(call, image, line % out_height, row % out_width, windows + (row - begin) * inputs);
     }
-    apply_linear<S>(call.linear, end - begin, {windows, inputs}, {to, outputs}, Epilogue::kStore);
-    const auto finish = call.gelu ? normalise_rows<S, After::kGelu> : normalise_rows<S, After::kNothing>;
-    finish(to, to, end - begin, outputs, call.norm, static_cast<float>(call.epsilon));
+    float* results = windows + rows * inputs;
+    apply_linear<S>(call.linear, rows, {windows, inputs}, {results, stride}, Epilogue::kStore);
+    const auto finish = call.gelu ? normalise_row<S, After::kGelu> : normalise_row<S, After::kNothing>;
+    for (int64_t row = 0; row < rows; ++row) {
+        finish(results + row * stride, call.output + (begin + row) * outputs, outputs, call.norm,
+               static_cast<float>(call.epsilon));
+    }
 }
 
 template <class S>
 int run_convolution(const ConvolutionCall& call) {
     const int64_t rows = call.batch * divide_up(call.height, 2) * divide_up(call.width, 2);
+    if (rows == 0) return kOk;
     const int64_t workers = larger(1, smaller(call.threads, rows));
-    const int64_t chunks = divide_up(rows, kConvolutionRows * workers) * workers;
-    const int64_t chunk = larger(1, divide_up(rows, larger(chunks, 1)));
+    const int64_t chunk = divide_up(rows, divide_up(rows, kConvolutionRows * workers) * workers);
+    const int64_t floats = chunk * (call.linear.inputs + round_up(call.linear.outputs, kHalfPanel));
     return parallel_ranges(divide_up(rows, chunk), 1, call.threads, [&](int64_t first, int64_t last) {
-        const Scratch windows(chunk * call.linear.inputs * static_cast<int64_t>(sizeof(float)));
-        if (windows.missing()) return static_cast<int>(kOutOfMemory);
+        const Scratch scratch(floats * static_cast<int64_t>(sizeof(float)));
+        if (scratch.missing()) return static_cast<int>(kOutOfMemory);
         for (int64_t begin = first * chunk; begin < smaller(last * chunk, rows); begin += chunk) {
-            convolve_rows<S>(call, begin, smaller(begin + chunk, rows), windows.as<float>());
+            convolve_rows<S>(call, begin, smaller(begin + chunk, rows), scratch.as<float>());
         }
         return static_cast<int>(kOk);
     });

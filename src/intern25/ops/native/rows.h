@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the fused graph does to single pixels: normalise, sample a depth-wise window, blend. Channels are multiples of 16.
+// What the fused graph does to single pixels: normalise, sample a depth-wise window, blend.
 #pragma once
 
 #include <math.h>
@@ -13,25 +13,47 @@ namespace {
 
 enum class After { kNothing, kGelu, kAdd };  // what happens to a normalised row: stored, activated, added to the output
 
-// Two passes over the row for the statistics, so that a large mean costs no digits.
+// Calls body(c, n) for whole vectors of channels and for a last one of n < width.
+template <class S, class Body>
+INTERN25_INLINE void for_vectors(int64_t channels, const Body& body) {
+    int64_t c = 0;
+    for (; c + S::width <= channels; c += S::width) body(c, S::width);
+    if (c < channels) body(c, static_cast<int>(channels - c));
+}
+
+// The first n lanes, zeros behind them.
+template <class S>
+INTERN25_INLINE typename S::Vector first_lanes(typename S::Vector a, int n) {
+    if (n == S::width) return a;
+    float lanes[S::width];
+    S::store(lanes, a);
+    return S::load_first(lanes, n);
+}
+
+// Two passes over the row for the statistics, so that a large mean costs no digits. Any number of channels.
 template <class S, After kAfter = After::kNothing>
 INTERN25_INLINE void normalise_row(const float* from, float* to, int64_t channels, Norm norm, float epsilon) {
     using Vector = typename S::Vector;
+    const auto load = [](const float* at, int n) { return n == S::width ? S::load(at) : S::load_first(at, n); };
     Vector total = S::zero(), squares = S::zero();
-    for (int64_t c = 0; c < channels; c += S::width) total = S::add(total, S::load(from + c));
-    const Vector mean = S::broadcast(S::sum(total) / static_cast<float>(channels));
-    for (int64_t c = 0; c < channels; c += S::width) {
-        const Vector d = S::sub(S::load(from + c), mean);
+    for_vectors<S>(channels, [&](int64_t c, int n) { total = S::add(total, load(from + c, n)); });
+    const Vector means = S::broadcast(S::sum(total) / static_cast<float>(channels));
+    for_vectors<S>(channels, [&](int64_t c, int n) {
+        const Vector d = first_lanes<S>(S::sub(load(from + c, n), means), n);
         squares = S::fma(d, d, squares);
-    }
+    });
     const Vector scale = S::broadcast(1.0f / sqrtf(S::sum(squares) / static_cast<float>(channels) + epsilon));
-    for (int64_t c = 0; c < channels; c += S::width) {
-        const Vector unit = S::mul(S::sub(S::load(from + c), mean), scale);
-        Vector y = S::fma(unit, S::load(norm.gain + c), S::load(norm.bias + c));
+    for_vectors<S>(channels, [&](int64_t c, int n) {
+        const Vector unit = S::mul(S::sub(load(from + c, n), means), scale);
+        Vector y = S::fma(unit, load(norm.gain + c, n), load(norm.bias + c, n));
         if constexpr (kAfter == After::kGelu) y = gelu<S>(y);
-        if constexpr (kAfter == After::kAdd) y = S::add(y, S::load(to + c));
-        S::store(to + c, y);
-    }
+        if constexpr (kAfter == After::kAdd) y = S::add(y, load(to + c, n));
+        if (n == S::width) {
+            S::store(to + c, y);
+        } else {
+            S::store_first(to + c, y, n);
+        }
+    });
 }
 
 template <class S, After kAfter = After::kNothing>
@@ -41,7 +63,7 @@ void normalise_rows(const float* from, float* to, int64_t rows, int64_t channels
     }
 }
 
-// Depth-wise convolution of one pixel, stride 1, zeros outside the map.
+// Depth-wise convolution of one pixel, stride 1, zeros outside the map; channels a multiple of 16.
 template <class S>
 INTERN25_INLINE void depthwise_pixel(const float* image, int64_t height, int64_t width, int64_t channels, int64_t y,
                                      int64_t x, int64_t kernel, const float* weight, float* to) {

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""``intern25 bench``: the speed of the operator and of whole models on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from intern25.cli.exits import DONE
+from intern25.cli.options import parse, split_task
+
+TASKS = {
+    "op": "DCNv3 at the shapes of each stage: reference, native kernels, torchvision's deform_conv2d",
+    "model": "whole models beside timm's convnext_tiny, swin_tiny and resnet50; needs the train extra",
+}
+
+_DESCRIPTION = (
+    "Contestants take turns, so that ratios hold on a busy machine; losses are shown as wins are. "
+    "--json prints, and --output writes, one object with machine facts and a row for each case."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OperatorOptions:
+    """Options of ``intern25 bench op``."""
+
+    shapes: str = "*"
+    """Pattern of the shapes to run, such as 'T 224*'."""
+    dtypes: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
+    """Types of the tensors."""
+    passes: tuple[Literal["forward", "train"], ...] = ("forward", "train")
+    """train is forward and backward."""
+    rounds: int = 5
+    """Turns of each contestant."""
+    threads: int | None = None
+    """Threads of torch; by default as they are."""
+    output: Path | None = None
+    """File for the results (.json)."""
+    json: bool = False
+    """Print the results as one JSON object instead of a table."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelOptions:
+    """Options of ``intern25 bench model``."""
+
+    models: tuple[str, ...] = ()
+    """Models to run; all by default."""
+    batch_sizes: tuple[int, ...] = (1, 8)
+    """Images in a batch."""
+    image_size: int = 224
+    """Side of the images."""
+    dtypes: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
+    """Types of weights and images."""
+    passes: tuple[Literal["forward", "train"], ...] = ("forward", "train")
+    """train is forward and backward."""
+    no_memory: bool = False
+    """Leave out peak memory, which needs a process for each case."""
+    rounds: int = 5
+    """Turns of each contestant."""
+    threads: int | None = None
+    """Threads of torch; by default as they are."""
+    output: Path | None = None
+    """File for the results (.json)."""
+    json: bool = False
+    """Print the results as one JSON object instead of a table."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit status."""
+    task, rest = split_task(arguments, TASKS, command="bench")
+    if task is None:
+        return DONE
+    if task == "op":
+        operator = parse(OperatorOptions, rest, command="bench op", description=_DESCRIPTION)
+        _check(operator)
+        return _finish(_run_operator(operator), operator)
+    model = parse(ModelOptions, rest, command="bench model", description=_DESCRIPTION)
+    _check(model)
+    return _finish(_run_model(model), model)
+
+
+def _check(options: OperatorOptions | ModelOptions) -> None:
+    """Refuse before minutes of measuring what would fail after them."""
+    if options.rounds < 1:
+        raise ValueError(f"--rounds {options.rounds} must be 1 or more")
+    if options.threads is not None and options.threads < 1:
+        raise ValueError(f"--threads {options.threads} must be 1 or more")
+    if options.output is not None and not options.output.parent.is_dir():
+        raise ValueError(f"the folder {options.output.parent} of --output does not exist")
+
+
+def _run_operator(options: OperatorOptions) -> dict[str, Any]:
+    from fnmatch import fnmatchcase
+
+    from intern25.evaluation.benchmark import OPERATOR_SHAPES, run_operator_suite
+
+    shapes = [shape for shape in OPERATOR_SHAPES if fnmatchcase(shape.name, options.shapes)]
+    if not shapes:
+        known = ", ".join(shape.name for shape in OPERATOR_SHAPES)
+        raise ValueError(f"no shape fits --shapes {options.shapes!r}; there are {known}")
+    return run_operator_suite(
+        shapes=shapes,
+        dtypes=options.dtypes,
+        passes=options.passes,
+        rounds=options.rounds,
+        threads=options.threads,
+        report=_report,
+    )
+
+
+def _run_model(options: ModelOptions) -> dict[str, Any]:
+    from intern25.evaluation.benchmark import run_model_suite
+    from intern25.evaluation.contestants import MODELS
+
+    return run_model_suite(
+        models=options.models or tuple(MODELS),
+        batch_sizes=options.batch_sizes,
+        image_size=options.image_size,
+        dtypes=options.dtypes,
+        passes=options.passes,
+        rounds=options.rounds,
+        threads=options.threads,
+        memory=not options.no_memory,
+        report=_report,
+    )
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _finish(results: dict[str, Any], options: OperatorOptions | ModelOptions) -> int:
+    text = json.dumps(results, indent=1)
+    if options.output is not None:
+        from intern25.weights.files import write_whole
+
+        write_whole(options.output, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
+    print(text if options.json else _table(results))
+    return DONE
+
+
+def _table(results: dict[str, Any]) -> str:
+    machine = results["machine"]
+    lines = [f"{machine['processor']}, {machine['threads']} threads, torch {machine['torch']}"]
+    case = None
+    for row in results["results"]:
+        if row["case"] != case:
+            case = row["case"]
+            lines += ["", "  ".join(f"{name} {value}" for name, value in case.items())]
+        memory = f"  {row['peak_mib']:>8.0f} MiB" if row.get("peak_mib") is not None else ""
+        ratio = f"{row['ratio']:.3f} x {row['ratio_to']}"
+        lines.append(f"  {row['contestant']:<28} {row['median_ms']:>10.3f} ms  {ratio}{memory}")
+    return "\n".join(lines)

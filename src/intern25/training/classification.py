@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: MIT
+"""Train a classifier: data, model, objective and loop put together from one configuration."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from intern25.backbones.classifier import InternImageClassifier
+from intern25.data.augmentation import Augmentation
+from intern25.data.class_names import ClassNames, class_keys, class_names
+from intern25.data.decoding import BadImage, decoded_in_memory, without_bad_images
+from intern25.data.labelled import LabelledImages, Splits
+from intern25.data.loader import TrainingOrder, training_loader
+from intern25.data.preprocessing import Preprocessing
+from intern25.data.sources import read_splits
+from intern25.evaluation.classification import evaluate
+from intern25.training.batch_norm import synchronise_batch_norm
+from intern25.training.config import REFERENCE_BATCH, TrainConfig
+from intern25.training.distillation import DistillationObjective, SoftTargets, TeacherConfig, soft_targets
+from intern25.training.freezing import freeze
+from intern25.training.objectives import BatchMixer, ClassificationObjective, Objective
+from intern25.training.optimizer import build_optimizer
+from intern25.training.progress import Reporter, Silent
+from intern25.training.schedule import CosineSchedule
+from intern25.training.trainer import LoopSettings, Trainer
+from intern25.weights.create import create_model
+from intern25.weights.files import save_model, write_whole
+
+VERIFY_LIMIT = 50_000
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainResult:
+    """Outcome of a training run."""
+
+    output: Path
+    """Folder with ``best.safetensors``, ``final.safetensors``, ``last.ckpt`` and ``log.jsonl``."""
+    finished: bool
+    """Whether the last epoch was reached; false after a time limit or a stop signal."""
+    updates: int
+    """Optimizer steps done."""
+    best_top1: float
+    """Highest validation top-1, in 0..1."""
+    best_epoch: int
+    """Its epoch, counted from 1; -1 where nothing was scored."""
+    metrics: dict[str, float]
+    """The last validation metrics."""
+    bad_images: tuple[BadImage, ...]
+    """Images left out because they cannot be read."""
+
+
+def train(
+    config: TrainConfig, *, objective: Objective | None = None, reporter: Reporter | None = None
+) -> TrainResult:
+    """Train a classifier, or go on where the output folder left off.
+
+    Run it under ``torchrun`` or ``accelerate launch`` for several processes or machines; the numbers do not
+    depend on how many processes share the images of an update, except through mixup and stochastic depth.
+
+    Args:
+        config: The run.
+        objective: Replaces cross entropy; gets batches with ``index``, the position of each image in the
+            training split, to look up stored targets.
+        reporter: Shows messages and progress; silent by default.
+
+    Returns:
+        Where the files are and how well the model does.
+
+    Raises:
+        ValueError: The configuration or the data cannot be used; nothing was written then.
+        TrainingDivergedError: The loss became NaN or infinite.
+        ImportError: The training extra is not installed.
+
+    Example:
+        >>> train(recipe_small(data="flowers/", output="runs/flowers"))  # doctest: +SKIP
+    """
+    reporter = reporter or Silent()
+    if not config.data:
+        raise ValueError("no data: give the path of a folder, a .zip or .tar shards (--data)")
+    accelerator = _accelerator(config)
+    splits, bad = prepare_data(config)
+    if accelerator.is_main_process:
+        _report_data(splits, bad, reporter)
+    job = _Job(config, accelerator, splits)
+    trainer = job.trainer(objective, reporter)
+    output = Path(config.output)
+    if accelerator.is_main_process:
+        _prepare_output(config, output)
+    accelerator.wait_for_everyone()
+    resumed = config.resume and trainer.resume()
+    if resumed and accelerator.is_main_process:
+        reporter.message(f"resumed at update {trainer.state.update} of {job.order.num_updates}")
+    finished = trainer.run()
+    if finished and accelerator.is_main_process:
+        job.save(trainer.scored_model, output / "final.safetensors", trainer.state.metrics)
+    accelerator.wait_for_everyone()
+    state = trainer.state
+    return TrainResult(
+        output=output,
+        finished=finished,
+        updates=state.update,
+        best_top1=max(state.best, 0.0),
+        best_epoch=state.best_epoch,
+        metrics=state.metrics,
+        bad_images=tuple(bad),
+    )
+
+
+def prepare_data(config: TrainConfig) -> tuple[Splits, list[BadImage]]:
+    """Read the splits, check that the images decode, and load them into memory where asked.
+
+    Returns:
+        The usable images and the unreadable ones.
+
+    Raises:
+        ValueError: The data cannot be used; the message says why.
+    """
+    splits = read_splits(config.data, validation_fraction=config.validation_fraction, seed=config.seed)
+    splits = Splits(*(_cached_bytes(images, config) for images in (splits.train, splits.val)))
+    number = len(splits.train) + len(splits.val)
+    bad: list[BadImage] = []
+    if config.verify == "all" or (config.verify == "auto" and number <= VERIFY_LIMIT):
+        train, bad_train = without_bad_images(splits.train, skip_bad=config.skip_bad)
+        val, bad_val = without_bad_images(splits.val, skip_bad=config.skip_bad)
+        splits, bad = Splits(train, val), bad_train + bad_val
+    if config.cache == "decoded":
+        splits = Splits(decoded_in_memory(splits.train), decoded_in_memory(splits.val))
+    return splits, bad
+
+
+def _cached_bytes(images: LabelledImages, config: TrainConfig) -> LabelledImages:
+    return images.in_memory() if config.cache == "bytes" else images
+
+
+def names_of(classes: tuple[str, ...]) -> ClassNames:
+    """English and Chinese names of a data set's classes; its own names where it is not a known data set."""
+    for known in ("imagenet_1k", "caltech101", "cifar10"):
+        if class_keys(known) == classes:
+            return class_names(known)
+    if classes == tuple(str(index) for index in range(1000)):
+        return class_names("imagenet_1k")
+    return ClassNames.from_lists(classes)
+
+
+def _report_data(splits: Splits, bad: list[BadImage], reporter: Reporter) -> None:
+    counts = splits.train.class_counts()
+    reporter.message(
+        f"{len(splits.train)} training and {len(splits.val)} validation images of {len(counts)} classes "
+        f"({min(counts)} to {max(counts)} images a class)"
+    )
+    for image in bad:
+        reporter.message(f"left out: {image.reason}")
+
+
+def _prepare_output(config: TrainConfig, output: Path) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    if not config.resume and (output / "last.ckpt").exists():
+        raise ValueError(f"{output} already holds a run; use another output folder, or let it resume")
+    write_whole(output / "config.json", lambda path: path.write_text(config.to_json(), encoding="utf-8"))
+
+
+def _accelerator(config: TrainConfig) -> Any:
+    """Start accelerate's processes; precision is handled by the loop itself."""
+    try:
+        from accelerate.accelerator import Accelerator
+        from accelerate.utils.dataclasses import FullyShardedDataParallelPlugin
+    except ImportError as error:
+        raise ImportError("training needs the training extra: pip install 'intern25[train]'") from error
+    plugin = None
+    if config.parallel == "fsdp":
+        if config.ema_decay > 0:
+            raise ValueError("averaged weights are not available with parallel='fsdp'; set ema_decay=0")
+        plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="no_wrap")
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device='cuda' but torch finds no GPU; use device='auto'")
+    on_cpu = config.device == "cpu" or not torch.cuda.is_available()
+    return Accelerator(cpu=on_cpu, fsdp_plugin=plugin)
+
+
+class _Job:
+    """The parts of one classification run."""
+
+    def __init__(self, config: TrainConfig, accelerator: Any, splits: Splits) -> None:
+        self.config = config
+        self.accelerator = accelerator
+        self.splits = splits
+        self.order = TrainingOrder(
+            num_images=len(splits.train),
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            seed=config.seed,
+            sizes=config.sizes,
+            accumulation=config.accumulation,
+            rank=accelerator.process_index,
+            processes=accelerator.num_processes,
+            views=config.views,
+        )
+        self.preprocessing = Preprocessing(config.image_size, crop=config.crop)
+        self.augmentation = Augmentation(
+            kind=config.augmentation,
+            min_scale=config.min_scale,
+            color_jitter=config.color_jitter,
+            erase=config.erase,
+            flip=config.flip,
+        )
+
+    def trainer(self, objective: Objective | None, reporter: Reporter) -> Trainer:
+        """Build model, optimizer and loop."""
+        config, order = self.config, self.order
+        torch.manual_seed(config.seed)
+        model = create_model(
+            config.model,
+            num_classes=len(self.splits.train.classes),
+            pretrained=config.pretrained or False,
+            drop_path=config.drop_path,
+            on_class_mismatch=config.class_mismatch,
+        )
+        frozen = freeze(model, config.freeze)
+        if config.sync_batch_norm and self.accelerator.num_processes > 1:
+            synchronise_batch_norm(model)
+        model = model.to(self.accelerator.device)
+        ema = self._ema(model)
+        scale = order.images_per_update / REFERENCE_BATCH
+        optimizer = build_optimizer(
+            model,
+            lr=config.base_lr * scale,
+            weight_decay=config.weight_decay,
+            layer_decay=config.layer_decay,
+            dcn_lr_mul=config.dcn_lr_mul,
+        )
+        wrapped, prepared = self.accelerator.prepare(model, optimizer)
+        schedule = CosineSchedule(
+            getattr(prepared, "optimizer", prepared),
+            num_updates=order.num_updates,
+            warmup_updates=round(config.warmup_epochs * order.updates_per_epoch),
+            warmup_lr=config.warmup_lr * scale,
+            min_lr=config.min_lr * scale,
+        )
+        return Trainer(
+            accelerator=self.accelerator,
+            model=wrapped,
+            optimizer=prepared,
+            schedule=schedule,
+            objective=objective or self._objective(),
+            batches=self._batches,
+            settings=self._settings(),
+            reporter=reporter,
+            ema=ema,
+            frozen=frozen,
+            scorer=self._score,
+        )
+
+    def _ema(self, model: nn.Module) -> Any:
+        """Averages of weights and of batch statistics: weights scored with other statistics do badly."""
+        if self.config.ema_decay == 0:
+            return None
+        from timm.utils.model_ema import ModelEmaV3
+
+        return ModelEmaV3(model, decay=self.config.ema_decay, use_warmup=self.config.ema_warmup)
+
+    def _objective(self) -> Objective:
+        config = self.config
+        mixer = BatchMixer(config.mixup, config.cutmix, config.mix_probability)
+        num_classes = len(self.splits.train.classes)
+        if not config.teacher:
+            return ClassificationObjective(num_classes, label_smoothing=config.label_smoothing, mixer=mixer)
+        return DistillationObjective(
+            self._teacher_answers(),
+            num_classes,
+            temperature=config.temperature,
+            weight=config.teacher_weight,
+            label_smoothing=config.label_smoothing,
+            mixer=mixer,
+        )
+
+    def _teacher_answers(self) -> SoftTargets:
+        """Let the main process ask the teacher, then read what it stored."""
+        config = self.config
+        teacher = TeacherConfig(
+            name=config.teacher, image_size=config.teacher_size, views=config.views, seed=config.seed
+        )
+        cache = Path(config.teacher_cache or Path(config.output) / "teacher")
+        with self.accelerator.main_process_first():
+            return soft_targets(self.splits.train, self.augmentation, teacher, cache, workers=config.workers)
+
+    def _batches(self, first_update: int) -> Any:
+        return training_loader(
+            self.splits.train,
+            self.augmentation,
+            self.order,
+            first_update=first_update,
+            workers=self.config.workers,
+        )
+
+    def _settings(self) -> LoopSettings:
+        config, order = self.config, self.order
+        return LoopSettings(
+            output=Path(config.output),
+            num_updates=order.num_updates,
+            updates_per_epoch=order.updates_per_epoch,
+            accumulation=config.accumulation,
+            clip=config.clip,
+            seed=config.seed,
+            bfloat16=config.precision == "bf16",
+            eval_every=config.eval_every,
+            log_every=config.log_every,
+            save_every_seconds=60.0 * config.save_every_minutes,
+            max_seconds=config.max_seconds,
+            tensorboard=config.tensorboard,
+            fingerprint=self._fingerprint(),
+        )
+
+    def _fingerprint(self) -> str:
+        """What must not change when a run is resumed."""
+        config, order = self.config, self.order
+        return json.dumps(
+            {
+                "model": config.model,
+                "classes": len(self.splits.train.classes),
+                "images": len(self.splits.train),
+                "images_per_update": order.images_per_update,
+                "epochs": config.epochs,
+                "seed": config.seed,
+                "sizes": sorted(set(order.sizes)),
+                "freeze": config.freeze,
+                "ema": config.ema_decay > 0,
+            }
+        )
+
+    def _score(self, model: nn.Module, epoch: int, best: float) -> dict[str, float]:
+        """Validate, and write ``best.safetensors`` where it is the best so far."""
+        report = evaluate(
+            model,
+            self.splits.val,
+            self.preprocessing,
+            batch_size=self.config.batch_size,
+            device=self.accelerator.device,
+            bfloat16=self.config.precision == "bf16",
+        )
+        metrics = {
+            "score": report.top1,
+            "top1": report.top1,
+            "top5": report.top5,
+            "mean_class_top1": report.mean_class_top1,
+            "loss": report.loss,
+        }
+        if report.top1 > best and self.accelerator.is_main_process:
+            path = Path(self.config.output) / "best.safetensors"
+            self.save(model, path, {**metrics, "epoch": float(epoch)})
+        return metrics
+
+    def save(self, model: nn.Module, path: Path, metrics: dict[str, float]) -> None:
+        """Write the weights with class names, preprocessing and the run's settings."""
+        save_model(
+            path,
+            cast(InternImageClassifier, model),
+            classes=names_of(self.splits.train.classes),
+            preprocessing=self.preprocessing,
+            extra={"train_config": self.config.to_json(), "metrics": json.dumps(metrics)},
+        )

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""Every row of docs/bad-input.md: the message, the status, and no traceback."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.data.test_images import png_of_size
+from tests.small_model import SMALL, save_small_model
+
+from intern25.backbones.internimage import InternImage
+from intern25.cli.main import main
+from intern25.weights.files import save_model
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "bad-input.md"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a case makes its files, with a good model and a good picture."""
+
+    folder: Path
+    weights: Path
+    picture: Path
+
+    def file(self, name: str, content: bytes) -> str:
+        path = self.folder / name
+        path.write_bytes(content)
+        return str(path)
+
+    def classify(self, *words: str) -> list[str]:
+        return ["classify", "--model", str(self.weights), *words]
+
+
+def noise(side: int = 64) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8))
+
+
+def jpeg() -> bytes:
+    stream = io.BytesIO()
+    noise().save(stream, "JPEG")
+    return stream.getvalue()
+
+
+def heic(place: Place) -> list[str]:
+    return place.classify(place.file("a.heic", b"\x00\x00\x00\x18ftypheic" + bytes(64)))
+
+
+def empty_folder(place: Place) -> list[str]:
+    (place.folder / "empty").mkdir()
+    return place.classify(str(place.folder / "empty"))
+
+
+def backbone(place: Place) -> list[str]:
+    path = place.folder / "backbone.safetensors"
+    save_model(path, InternImage(SMALL))
+    return ["classify", "--model", str(path), str(place.picture)]
+
+
+class _Payload:
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return (Path.touch, (Path("should-not-exist"),))  # type: ignore[return-value]
+
+
+def pickle(place: Place) -> list[str]:
+    torch.save({"model": {"a": torch.zeros(1)}, "config": _Payload()}, place.folder / "evil.pth")
+    return ["classify", "--model", str(place.folder / "evil.pth"), str(place.picture)]
+
+
+def folder_of_classes(place: Place, *names: str) -> str:
+    for name in names:
+        target = place.folder / "data" / name
+        target.mkdir(parents=True)
+        for number in range(4):
+            noise(16 + number).save(target / f"{number}.png")
+    return str(place.folder / "data")
+
+
+def convert(place: Place, source: str, destination: str, *words: str) -> list[str]:
+    return ["convert", str(place.folder / source), str(place.folder / destination), *words]
+
+
+CASES: dict[str, Callable[[Place], list[str]]] = {
+    "file that does not exist": lambda p: p.classify(str(p.folder / "nowhere.jpg")),
+    "empty file": lambda p: p.classify(p.file("empty.jpg", b"")),
+    "JPEG cut short": lambda p: p.classify(p.file("cut.jpg", jpeg()[:-900])),
+    "text file named .jpg": lambda p: p.classify(p.file("text.jpg", b"hello, I am text")),
+    "HEIC photograph": heic,
+    "SVG drawing": lambda p: p.classify(p.file("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>")),
+    "header claiming 3.6 gigapixels": lambda p: p.classify(p.file("bomb.png", png_of_size(60_000, 60_000))),
+    "web address": lambda p: p.classify("https://example.org/cat.jpg"),
+    "one bad picture of two": lambda p: p.classify(str(p.picture), p.file("bad.jpg", b"bad")),
+    "empty folder": empty_folder,
+    "pattern that matches nothing": lambda p: p.classify(str(p.folder / "*.gif")),
+    "list file that does not exist": lambda p: p.classify(str(p.folder / "list.txt")),
+    "list file that is no text": lambda p: p.classify(p.file("list.txt", b"\xff\xfe\x00\xd8")),
+    "empty list on stdin": lambda p: p.classify("-"),
+    "no source at all": lambda p: p.classify(),
+    "misspelt model": lambda p: ["classify", "--model", "internimage_nan", str(p.picture)],
+    "weight file that does not exist": lambda p: ["classify", "--model", "none.pth", str(p.picture)],
+    "picture given as weights": lambda p: ["classify", "--model", str(p.picture), str(p.picture)],
+    "weights cut short": lambda p: [
+        "classify", "--model", p.file("cut.safetensors", p.weights.read_bytes()[:-100]), str(p.picture)
+    ],
+    "backbone without a head": backbone,
+    "pickle that would run code": pickle,
+    "misspelt command": lambda p: ["clasify", str(p.picture)],
+    "misspelt task": lambda p: ["eval", "clasify"],
+    "device that is not there": lambda p: p.classify("--device", "cuda:9", str(p.picture)),
+    "device that is none": lambda p: p.classify("--device", "tpu", str(p.picture)),
+    "zero classes asked for": lambda p: p.classify("--top-k", "0", str(p.picture)),
+    "zero pictures a batch": lambda p: p.classify("--batch-size", "0", str(p.picture)),
+    "output folder that is a file": lambda p: p.classify("--output", str(p.picture), str(p.picture)),
+    "font that does not exist": lambda p: p.classify(
+        "--output", str(p.folder / "drawn"), "--font", "no/font.ttf", str(p.picture)
+    ),
+    "image size without a model": lambda p: ["info", "--image-size", "224"],
+    "training without data": lambda p: ["train", "classify"],
+    "data path that does not exist": lambda p: [
+        "eval", "classify", "--model", str(p.weights), "--data", str(p.folder / "none")
+    ],
+    "data folder without pictures": lambda p: [
+        "eval", "classify", "--model", str(p.weights), "--data", str(p.weights.parent)
+    ],
+    "data with another number of classes": lambda p: [
+        "eval", "classify", "--model", str(p.weights), "--data", folder_of_classes(p, "a", "b")
+    ],
+    "conversion to a wrong ending": lambda p: convert(p, "a.pth", "b.zip"),
+    "conversion of a missing file": lambda p: convert(p, "a.pth", "b.safetensors"),
+    "conversion onto an existing folder": lambda p: convert(p, "a.pth", ".", "--layout", "hugging_face"),
+}  # fmt: skip
+
+
+def rows() -> dict[str, tuple[str, int]]:
+    """Input to message and status, from the document's tables."""
+    found = re.findall(
+        r"^\| ([^|]+) \| `([^|]+)` \| (\d+) \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return {name: (message, int(status)) for name, message, status in found}
+
+
+def test_the_document_and_the_cases_are_the_same_list() -> None:
+    assert list(rows()) == list(CASES)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_small_model(tmp_path_factory.mktemp("weights") / "small.safetensors")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_row(
+    name: str,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    picture = tmp_path / "good.png"
+    noise().save(picture)
+    message, status = rows()[name]
+    words = CASES[name](Place(tmp_path, weights, picture))
+    assert main(words) == status
+    stderr = capsys.readouterr().err
+    errors = [line for line in stderr.splitlines() if line.startswith("intern25: error: ")]
+    assert len(errors) == 1, stderr
+    assert message in stderr
+    assert "Traceback" not in stderr
+    assert not (tmp_path / "should-not-exist").exists()

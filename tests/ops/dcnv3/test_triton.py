@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""The Triton kernels: numerics in the interpreter, compilation for absent GPUs, and a present one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from intern25 import ops
+from intern25.ops.dcnv3 import gpu, reference
+from tests.ops.dcnv3.cases import CASES, inputs, with_softmax
+from tests.ops.dcnv3.triton_interpreter import INTERPRETED
+
+pytest.importorskip("triton", reason="triton is not installed")
+
+ROOT = Path(__file__).resolve().parents[3]
+TOLERANCES = {
+    "float64": 1e-12,
+    "float32": 1e-5,
+    "bfloat16": 2**-7,  # the interpreter cuts off where a GPU rounds
+    "float16": 2**-10,
+}
+
+
+@pytest.fixture(scope="module")
+def differences() -> dict[str, list[float]]:
+    """What the interpreter computes, one run for all cases."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.ops.dcnv3.triton_interpreter"],
+        env={**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    result: dict[str, list[float]] = json.loads(run.stdout)
+    return result
+
+
+RUNS = [f"{name}-float64-logits" for name in INTERPRETED if name != "3x3"]
+RUNS += [f"3x3-{dtype}-{mask}" for dtype in TOLERANCES for mask in ("weights", "logits")]
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_interpreter_equals_the_reference(run: str, differences: dict[str, list[float]]) -> None:
+    dtype = run.split("-")[-2]
+    names = ("output", "gradient of x", "gradient of offset", "gradient of mask")
+    worst = dict(zip(names, differences[run], strict=True))
+    assert {what: value for what, value in worst.items() if not value <= TOLERANCES[dtype]} == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"), [("cuda-80", "fp64"), ("cuda-90", "bf16"), ("hip-gfx942", "fp32")], ids=str
+)
+@pytest.mark.parametrize("name", ["forward_kernel", "backward_kernel"])
+def test_compiles_for(
+    target: str, kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through to the machine code, which needs no GPU: the interpreter accepts what the compiler may not."""
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    import triton.language as tl
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource, compile
+
+    from intern25.ops.dcnv3 import gpu_kernels
+
+    kernel = getattr(gpu_kernels, name)
+    wide = "fp64" if kind == "fp64" else "fp32"
+    constants = {
+        "G": 2, "D": 20, "D_PADDED": 32, "K": 8, "K_PADDED": 8, "KERNEL_H": 3, "KERNEL_W": 3,
+        "STRIDE_H": 1, "STRIDE_W": 1, "PAD_H": 1, "PAD_W": 1, "DILATION_H": 1, "DILATION_W": 1,
+        "SCALE": 0.3, "REMOVE_CENTER": True, "SOFTMAX": True,
+        "ACC": tl.float64 if kind == "fp64" else tl.float32, "BLOCK": 32,
+    }  # fmt: skip
+    signature = {
+        argument: "constexpr" if argument in constants
+        else f"*{wide if argument == 'grad_x_ptr' else kind}" if argument.endswith("_ptr") else "i32"
+        for argument in kernel.arg_names
+    }  # fmt: skip
+    places = {(kernel.arg_names.index(argument),): value for argument, value in constants.items()}
+    system, architecture = target.split("-")
+    device = GPUTarget(
+        system, int(architecture) if system == "cuda" else architecture, 32 if system == "cuda" else 64
+    )
+    compiled = compile(ASTSource(kernel, signature, places), target=device)
+    assert len(compiled.asm["cubin" if system == "cuda" else "hsaco"]) > 0
+    if kind == "fp64":  # the scale must not pass through float32
+        assert "dense<3.000000e-01>" in compiled.asm["ttir"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("softmax", [False, True], ids=["weights", "logits"])
+@pytest.mark.parametrize("name", CASES)
+def test_on_a_gpu(name: str, softmax: bool, dtype: torch.dtype) -> None:
+    geometry = with_softmax(CASES[name], softmax)
+    *tensors, grad = inputs(CASES[name], dtype, softmax=softmax)
+    exact = [tensor.double() for tensor in tensors]
+    expected = [reference.forward(*exact, geometry), *reference.backward(grad.double(), *exact, geometry)]
+    device = [tensor.cuda() for tensor in tensors]
+    actual = [gpu.forward(*device, geometry), *gpu.backward(grad.cuda(), *device, geometry)]
+    tolerance = TOLERANCES[str(dtype).removeprefix("torch.")]
+    for one, other in zip(actual, expected, strict=True):
+        assert_close(one.cpu().double(), other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_auto_on_a_gpu_is_triton() -> None:
+    case = CASES["3x3"]
+    x, offset, mask, _ = (tensor.cuda() for tensor in inputs(case, torch.float32))
+    forced = ops.dcnv3(x, offset, mask, groups=2, backend="triton")
+    assert_close(ops.dcnv3(x, offset, mask, groups=2), forced, rtol=0, atol=0)
