@@ -2,8 +2,8 @@
 """Builds the native CPU library, one shared file for every Python version; metadata is in pyproject.toml.
 
 To add a kernel `name`: put its dispatcher in `src/intern25/ops/native/name.cpp`, its kernels in
-`name_portable.cpp`, `name_avx2.cpp`, `name_avx512.cpp`, and `"name"` in KERNELS. A source without kernels of its
-own goes to SOURCES. `python setup.py build_ext --inplace` rebuilds the library of a checkout.
+`name_portable.cpp`, `name_avx2.cpp`, `name_avx512.cpp`, and `"name"` in KERNELS. A source without kernels of
+its own goes to SOURCES. `python setup.py build_ext --inplace` rebuilds the library of a checkout.
 """
 
 from __future__ import annotations
@@ -33,19 +33,27 @@ INSTRUCTION_SETS = {
         "msvc": ["/arch:AVX512"],
     },
 }
-# Kernels neither set errno nor look at floating point exceptions; without this, gcc may not vectorise comparisons.
+# Kernels neither set errno nor look at floating point exceptions, which would keep gcc from vectorising.
 COMMON_FLAGS = {
-    "unix": ["-std=c++17", "-O3", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-g0"],
+    "unix": [
+        "-std=c++17",
+        "-O3",
+        "-fvisibility=hidden",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-Wno-psabi",
+        "-g0",
+    ],
     "msvc": ["/std:c++17", "/O2", "/EHsc", "/fp:precise"],
 }
 
 
 class BuildLibrary(build_ext):
-    """Compiles each unit with the flags of its instruction set, side by side, and links them into one file."""
+    """Compiles every unit with the flags of its instruction set, and links them into one file."""
 
     def get_ext_filename(self, fullname: str) -> str:
         """Path of the library; no Python version in it, because it does not use Python."""
-        return os.path.join(*fullname.split(".")) + (".dll" if sys.platform == "win32" else ".so")
+        return str(Path(*fullname.split("."))) + (".dll" if sys.platform == "win32" else ".so")
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
         """None besides those the sources export: there is no PyInit function."""
@@ -59,7 +67,10 @@ class BuildLibrary(build_ext):
         }
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             jobs = {
-                name: [pool.submit(self.compile_unit, unit, common + INSTRUCTION_SETS[name][family]) for unit in units]
+                name: [
+                    pool.submit(self.compile_unit, unit, common + INSTRUCTION_SETS[name][family])
+                    for unit in units
+                ]
                 for name, units in special.items()
             }
             portable = [pool.submit(self.compile_unit, f"{kernel}_portable", common) for kernel in KERNELS]
@@ -88,7 +99,7 @@ class BuildLibrary(build_ext):
         temporary = target.with_name(f"{target.stem}.building{target.suffix}")
         threads = ["-pthread"] if self.compiler.compiler_type == "unix" else []
         self.compiler.link_shared_object(objects, str(temporary), target_lang="c++", extra_postargs=threads)
-        os.replace(temporary, target)
+        temporary.replace(target)
 
     def copy_extensions_to_source(self) -> None:
         """Place the library of a checkout, again by renaming."""
@@ -99,7 +110,7 @@ class BuildLibrary(build_ext):
             target = Path("src", self.get_ext_filename(ext.name))
             temporary = target.with_name(f"{target.stem}.copying{target.suffix}")
             self.copy_file(str(built), str(temporary))
-            os.replace(temporary, target)
+            temporary.replace(target)
 
 
 class PlatformWheel(bdist_wheel):

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "src" / "intern25"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
-# Layer of each part; a module imports from its own layer or lower ones. Lazy imports inside functions count too.
+# Layer of each part; a module imports from its own layer or lower ones, lazy imports included.
 LAYERS = {
     "_version": 0,
     "ops": 1,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What importing the package and asking for help may load; asserted on modules, with a generous bound on time."""
+"""What importing the package and asking for help may load: modules first, with a generous bound on time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import time
 import pytest
 
 HEAVY = {
-    "PIL", "accelerate", "cv2", "diffusers", "fastapi", "gradio", "huggingface_hub", "matplotlib", "pandas", "rich",
-    "safetensors", "scipy", "timm", "torchvision", "transformers", "triton", "tyro", "webdataset",
+    "PIL", "accelerate", "cv2", "diffusers", "fastapi", "gradio", "huggingface_hub", "matplotlib", "pandas",
+    "rich", "safetensors", "scipy", "timm", "torchvision", "transformers", "triton", "tyro", "webdataset",
 }  # fmt: skip
 
 GENEROUS_SECONDS = 10.0

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from intern25.backbones import fused, merged
 from intern25.backbones import optimize as module
 from intern25.backbones.classifier import InternImageClassifier
-from intern25.backbones.fused import FusedConvHead, FusedStage
+from intern25.backbones.fused import FusedStage
 from intern25.backbones.internimage import InternImage, InternImageConfig
 from intern25.backbones.merged import MergedDCNv3
 from intern25.backbones.optimize import optimize
@@ -334,11 +334,3 @@ def test_optimizing_twice_is_harmless() -> None:
 def test_wrong_dtype_is_refused() -> None:
     with pytest.raises(ValueError, match="int8"):
         optimize(make_backbone(PLAIN), dtype=torch.int8)
-
-
-def test_reset_classifier_still_works() -> None:
-    optimized = optimize(make_classifier(PLAIN))
-    optimized.reset_classifier(3)
-    assert optimized(torch.randn(2, 3, 64, 64)).shape == (2, 3)
-    if isinstance(kernels.status(), Ready):
-        assert isinstance(optimized.head, FusedConvHead)

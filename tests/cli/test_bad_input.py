@@ -136,6 +136,10 @@ CASES: dict[str, Callable[[Place], list[str]]] = {
     "conversion to a wrong ending": lambda p: convert(p, "a.pth", "b.zip"),
     "conversion of a missing file": lambda p: convert(p, "a.pth", "b.safetensors"),
     "conversion onto an existing folder": lambda p: convert(p, "a.pth", ".", "--layout", "hugging_face"),
+    "benchmark of a shape that is none": lambda p: ["bench", "op", "--shapes", "q"],
+    "benchmark of a model that is none": lambda p: ["bench", "model", "--models", "vgg"],
+    "no rounds of a benchmark": lambda p: ["bench", "op", "--rounds", "0"],
+    "benchmark results into a missing folder": lambda p: ["bench", "op", "--output", str(p.folder / "a/b")],
 }  # fmt: skip
 
 

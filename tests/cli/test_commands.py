@@ -150,6 +150,17 @@ def test_train_then_classify(data: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert {row.split("%")[1].strip() for row in out.splitlines()[1:]} == set(CLASSES.en)
 
 
+def test_bench_op(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bench", "op", "--shapes", "T 224 stage 4", "--rounds", "1", "--dtypes", "float32"]
+    words += ["--passes", "forward", "--output", str(tmp_path / "results.json")]
+    results = run_json(words, capsys)
+    assert results == json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    rows = results["results"]
+    assert isinstance(rows, list)
+    assert "reference" in {row["contestant"] for row in rows}
+    assert all(row["median_ms"] > 0 for row in rows)
+
+
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     """``intern25 info | head -1``: no traceback, no message."""
     command = f"{sys.executable} -m intern25 info | head -1"

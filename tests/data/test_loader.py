@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def indices(order: TrainingOrder, first_update: int = 0) -> list[list[int]]:
 def test_every_epoch_is_another_permutation() -> None:
     batches = indices(ORDER)
     assert len(batches) == ORDER.num_updates == 15
-    epochs = [sum(batches[start : start + 5], []) for start in (0, 5, 10)]
+    epochs = [list(chain.from_iterable(batches[start : start + 5])) for start in (0, 5, 10)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
     assert {key.image_size for batch in ORDER.micro_batches(10) for key in batch} == {48}
@@ -49,7 +50,7 @@ def test_processes_share_each_micro_batch(processes: int, accumulation: int) -> 
     parts = [replace(whole, batch_size=2, processes=processes, rank=rank) for rank in range(processes)]
     assert {part.num_updates for part in parts} == {whole.num_updates}
     streams = [list(part.micro_batches(1)) for part in parts]
-    joined = [sum(batches, []) for batches in zip(*streams, strict=True)]
+    joined = [list(chain.from_iterable(batches)) for batches in zip(*streams, strict=True)]
     assert joined == list(whole.micro_batches(1))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from intern25.data.images import read_image
 from intern25.data.labelled import LabelledImages
 from intern25.data.preprocessing import Preprocessing
 from intern25.data.stores import MemoryStore
@@ -67,12 +69,7 @@ def test_flip_averages_both_images() -> None:
         evaluate(LeftBrightness(), IMAGES, Preprocessing(32), flip=flip) for flip in (False, True)
     )
     assert plain.loss != flipped.loss
-    tensors = torch.stack(
-        [
-            Preprocessing(32)(__import__("PIL.Image").Image.open(__import__("io").BytesIO(d)))
-            for d in STORE.values()
-        ]
-    )
+    tensors = torch.stack([Preprocessing(32)(read_image(data)) for data in STORE.values()])
     probabilities = (LeftBrightness()(tensors).softmax(1) + LeftBrightness()(tensors.flip(-1)).softmax(1)) / 2
     expected = -probabilities.log()[torch.arange(7), torch.tensor(LABELS)].mean()
     assert flipped.loss == pytest.approx(expected.item(), rel=1e-5)
@@ -95,7 +92,7 @@ def test_nothing_to_score_is_an_error() -> None:
         evaluate(Told(0), IMAGES.select([]), Preprocessing(32))
 
 
-def test_data_set_with_bad_images(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_data_set_with_bad_images(tmp_path: Path) -> None:
     files = dict(FILES)
     bad = next(name for name in files if name.startswith("val"))
     files[bad] = files[bad][:100]

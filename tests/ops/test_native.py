@@ -18,7 +18,8 @@ from intern25.ops.dcnv3 import cpu
 from intern25.ops.dcnv3.geometry import Geometry
 
 needs_library = pytest.mark.skipif(
-    isinstance(native.library(), Refusal), reason="the native library is not built: python setup.py build_ext --inplace"
+    isinstance(native.library(), Refusal),
+    reason="the native library is not built: python setup.py build_ext --inplace",
 )
 
 
@@ -107,7 +108,9 @@ def test_own_threads_give_the_same_result_when_torch_offers_none() -> None:
 
 
 @needs_library
-@pytest.mark.skipif(not hasattr(torch.multiprocessing, "fork") and sys.platform != "linux", reason="needs fork")
+@pytest.mark.skipif(
+    not hasattr(torch.multiprocessing, "fork") and sys.platform != "linux", reason="needs fork"
+)
 def test_a_forked_child_runs_the_kernel_on_one_thread() -> None:
     """As data loader workers do: torch's pool does not survive a fork, the library must not need it."""
     program = """
@@ -123,4 +126,6 @@ if child == 0:
     os._exit(0 if torch.equal(cpu.forward(*tensors, geometry), expected) else 3)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120, env={"PYTHONPATH": ":".join(sys.path)})
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=120, env={"PYTHONPATH": ":".join(sys.path)}
+    )

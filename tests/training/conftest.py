@@ -43,12 +43,12 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small_run(data: Path, output: Path) -> TrainConfig:
-    """Three epochs of six updates at 32 pixels, with everything that draws random numbers."""
+    """Two epochs of six updates at 32 pixels, with everything that draws random numbers."""
     return TrainConfig(
         data=str(data),
         output=str(output),
         model="internimage_nano",
-        epochs=3,
+        epochs=2,
         batch_size=4,
         base_lr=5e-2,
         warmup_epochs=1,

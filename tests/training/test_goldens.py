@@ -144,8 +144,8 @@ def test_one_step_equals_the_official_step(shared_root: Path, dtype: torch.dtype
 
     build_optimizer(model, lr=5e-4, weight_decay=0.05).step()
     for name, norm_after in golden["param_norm_after_step"].items():
-        # Adam's first step moves every entry by the learning rate in the direction of its gradient's sign: entries
-        # whose gradient is rounding noise may go the other way, in zero-gradient tensors all of them.
+        # The first step moves every entry by the learning rate along the sign of its gradient: entries whose
+        # gradient is rounding noise may go the other way, in zero-gradient tensors all of them.
         if table.to_ours(name) not in zero:
             relative = 1e-6 if exact else 1e-4
             actual = named[table.to_ours(name)].norm().item()

@@ -17,7 +17,7 @@ from intern25.training import trainer as trainer_module
 from intern25.training.checkpoint import load_checkpoint_state, save_checkpoint
 from intern25.training.classification import train
 from intern25.training.config import TrainConfig
-from tests.training.conftest import Launch, finish
+from tests.training.conftest import finish, launch
 
 
 def log_of(folder: str | Path, kind: str = "train") -> list[dict[str, float]]:
@@ -39,9 +39,10 @@ def wait_for_update(process: subprocess.Popen[str], folder: str, update: int) ->
         time.sleep(0.02)
 
 
-def assert_same_run(left: str, right: str) -> None:
+def assert_same_run(left: str | Path, right: str | Path) -> None:
     """Losses of every update and all final tensors equal to the last bit."""
     losses = [[(line["update"], line["loss"]) for line in log_of(folder)] for folder in (left, right)]
+    assert len(losses[0]) == 12
     assert losses[0] == losses[1]
     tensors = [load_file(Path(folder) / "final.safetensors") for folder in (left, right)]
     assert tensors[0].keys() == tensors[1].keys()
@@ -49,18 +50,8 @@ def assert_same_run(left: str, right: str) -> None:
         assert torch.equal(tensor, tensors[1][name]), name
 
 
-@pytest.fixture
-def untouched(config: TrainConfig, launch: Launch, tmp_path: Path) -> str:
-    output = str(tmp_path / "untouched")
-    finish(launch(config, output=output))
-    assert len(log_of(output)) == 18
-    return output
-
-
-def test_run_killed_twice_equals_the_untouched_run(
-    config: TrainConfig, launch: Launch, untouched: str
-) -> None:
-    for update in (4, 10):  # both in the middle of an epoch
+def test_run_killed_twice_equals_the_untouched_run(config: TrainConfig, untouched: Path) -> None:
+    for update in (3, 8):  # both in the middle of an epoch
         (process,) = launch(config)
         wait_for_update(process, config.output, update)
         process.send_signal(signal.SIGKILL)
@@ -70,7 +61,7 @@ def test_run_killed_twice_equals_the_untouched_run(
     assert_same_run(untouched, config.output)
 
 
-def test_stop_signal_saves_and_ends(config: TrainConfig, launch: Launch, untouched: str) -> None:
+def test_stop_signal_saves_and_ends(config: TrainConfig, untouched: Path) -> None:
     (process,) = launch(config, save_every_minutes=60.0)
     wait_for_update(process, config.output, 3)
     process.send_signal(signal.SIGTERM)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """InternImage's layers on the native library's fused kernels: the CPU forms that ``optimize`` puts in.
 
-Each form packs the weights of the layer it replaces and keeps nothing else of it. Layer scales are folded into the
-norm or the linear layer before them, batch norm into the convolution. The kernels compute in float32; maps are
-handed on in the model's dtype.
+Each form packs the weights of the layer it replaces and keeps nothing else of it. Layer scales are folded
+into the norm or the linear layer before them, batch norm into the convolution. The kernels compute in
+float32; maps are handed on in the model's dtype.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class FusedConvHead(nn.Module):
         """Return pooled features."""
         x_NHWC = features[3].detach().float().permute(0, 2, 3, 1)
         y = kernels.linear_gelu(x_NHWC.reshape(-1, self.linear.inputs), self.linear)
-        return y.reshape(x_NHWC.shape[0], -1, self.num_features).mean(dim=1).to(self.dtype)
+        return y.reshape(*x_NHWC.shape[:3], self.num_features).mean(dim=(1, 2)).to(self.dtype)
 
 
 def fuse(module: nn.Module, dtype: torch.dtype) -> nn.Module | None:
@@ -108,8 +108,8 @@ def fuse(module: nn.Module, dtype: torch.dtype) -> nn.Module | None:
 
     A module that has one is consumed: a stage loses its blocks as they are packed.
 
-    There is none without the native library, for other types than float32 and bfloat16, for weights that are not
-    on the CPU, and for settings that no published model has (batch norm, other activations than GELU, ...).
+    There is none without the native library, for other types than float32 and bfloat16, for weights that are
+    not on the CPU, and for settings that no published model has (batch norm, activations other than GELU).
     """
     find: dict[type[nn.Module], tuple[Callable[[nn.Module], bool], type[nn.Module]]] = {
         Stem: (_has_plain_layers, FusedStem),
@@ -127,7 +127,8 @@ def fuse(module: nn.Module, dtype: torch.dtype) -> nn.Module | None:
 
 def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Weight ``(outputs, inputs)`` and bias of a 1x1 convolution followed by a frozen batch norm."""
-    assert norm.running_mean is not None and norm.running_var is not None, "the norm tracks its statistics"
+    assert norm.running_mean is not None, "the norm tracks its statistics"
+    assert norm.running_var is not None, "the norm tracks its statistics"
     with torch.no_grad():
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
         bias = norm.bias - norm.running_mean * scale
@@ -167,7 +168,8 @@ def _pack_stage(stage: Stage, dtype: torch.dtype) -> PackedStage:
     operator, mlp = cast(DCNv3, first.dcn.function), cast(MLP, first.mlp.function)
     blocks = []
     for index in range(len(stage.blocks)):
-        after = stage.extra_norms[str(index)] if str(index) in stage.extra_norms else None
+        key = str(index)
+        after = stage.extra_norms[key] if key in stage.extra_norms else None  # noqa: SIM401 - has no get()
         blocks.append(_pack_block(cast(InternImageBlock, stage.blocks[index]), after, dtype))
         # Packed blocks leave the stage one by one: a stage of G is too large to be held twice.
         stage.blocks[index] = nn.Identity()
@@ -187,8 +189,8 @@ def _pack_stage(stage: Stage, dtype: torch.dtype) -> PackedStage:
 
 def _pack_block(block: InternImageBlock, after: nn.Module | None, dtype: torch.dtype) -> PackedBlock:
     operator, mlp = cast(DCNv3, block.dcn.function), cast(MLP, block.mlp.function)
-    dcn_post_norm, *output_projection = fold_scale(block.dcn, operator.output_proj)
-    mlp_post_norm, *reduce = fold_scale(block.mlp, mlp.fc2)
+    dcn_post_norm, output_weight, output_bias = fold_scale(block.dcn, operator.output_proj)
+    mlp_post_norm, reduce_weight, reduce_bias = fold_scale(block.mlp, mlp.fc2)
     taps = operator.dw_conv.weight.detach().flatten(1).T
     bias = cast(Tensor, operator.dw_conv.bias).detach()[None]
     return PackedBlock(
@@ -197,11 +199,11 @@ def _pack_block(block: InternImageBlock, after: nn.Module | None, dtype: torch.d
         depthwise_weight=torch.cat((taps, bias)).float(),
         depthwise_norm=_pack_norm(operator.dw_norm),
         sampling=pack_linear(*merge_sampling(operator), dtype),
-        output_projection=pack_linear(*output_projection, dtype),
+        output_projection=pack_linear(output_weight, output_bias, dtype),
         dcn_post_norm=_pack_optional_norm(dcn_post_norm),
         mlp_pre_norm=_pack_optional_norm(block.mlp.pre_norm),
         expand=pack_linear(mlp.fc1.weight, mlp.fc1.bias, dtype),
-        reduce=pack_linear(*reduce, dtype),
+        reduce=pack_linear(reduce_weight, reduce_bias, dtype),
         mlp_post_norm=_pack_optional_norm(mlp_post_norm),
         after=_pack_optional_norm(after),
     )

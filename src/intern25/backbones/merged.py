@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""InternImage's layers with merged and prepacked projections, in plain torch: the forms for every device and type."""
+"""InternImage's layers with merged and prepacked projections in plain torch, for every device and type."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def has_prepacked_linear(dtype: torch.dtype) -> bool:
     try:
         packed = torch.ops.mkldnn._reorder_linear_weight(weight)
         y = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "gelu", [], "none")
-    except (RuntimeError, AttributeError, NotImplementedError, TypeError):  # private: it may change or vanish
+    except (RuntimeError, AttributeError, NotImplementedError, TypeError):  # private: it may vanish
         return False
     return torch.allclose(y.float(), F.gelu(F.linear(x, weight, bias)).float(), rtol=0.02, atol=0.02)
 
 
 class MergedDCNv3(nn.Module):
-    """DCNv3 layer whose offsets, mask and gate come from one product and reach the operator as views of it."""
+    """DCNv3 layer whose offsets, mask and gate are one product; the operator reads views of it."""
 
     def __init__(self, operator: DCNv3, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ def merge_block(block: InternImageBlock) -> None:
 
 def merge_conv_head(head: ConvHead) -> None:
     """Fold the batch norm of ``head`` into its convolution, in place."""
-    weight, bias = fold_batch_norm(head.conv, cast(nn.BatchNorm2d, head.norm))
+    weight, bias = fold_batch_norm(head.conv, head.norm)
     conv = nn.Conv2d(
         head.conv.in_channels, head.conv.out_channels, 1, device=weight.device, dtype=weight.dtype
     )
@@ -122,7 +122,7 @@ def merge_conv_head(head: ConvHead) -> None:
         conv.weight.copy_(weight[:, :, None, None])
         cast(Tensor, conv.bias).copy_(bias)
     head.conv = conv.requires_grad_(False)
-    head.norm = nn.Identity()
+    head.norm = cast(nn.BatchNorm2d, nn.Identity())
 
 
 def _drop_scale(branch: ResidualBranch, last: nn.Linear) -> tuple[Tensor, Tensor]:

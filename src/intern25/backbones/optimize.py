@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import copy as copying
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -20,17 +22,17 @@ def optimize(model: nn.Module, *, dtype: torch.dtype | None = None, copy: bool =
 
     Every InternImage inside the model is rewritten, whatever surrounds it:
 
-    - On a CPU with the native library, in float32 or bfloat16, each stage becomes one native call. Layers are packed
-      once; a chunk of pixels runs through a whole block (depth-wise convolution, norm, GELU, merged offset and mask
-      projection, DCNv3 with its softmax, projections, MLP, residuals) without leaving the second cache.
+    - On a CPU with the native library, in float32 or bfloat16, each stage becomes one native call. Layers are
+      packed once; a chunk of pixels runs through a whole block (depth-wise convolution, norm, GELU, merged
+      offset and mask projection, DCNv3 with its softmax, projections, MLP, residuals) in the second cache.
     - Elsewhere offset and mask projection are merged, layer scales and batch norm folded, and linear layers
       prepacked with their GELU where torch can.
 
     Convention:
-        - in place by default: ``model`` itself is rewritten and returned, its weights are released layer by layer
-          as they are packed, so that they are never in memory twice. ``copy=True`` leaves ``model`` as it was.
-        - inference only: no gradients, no parameters in rewritten layers, nothing of them in ``state_dict()``. Save,
-          convert, export or move the model before; the result stays on its device and keeps its dtype.
+        - in place by default: ``model`` itself is rewritten and returned, its weights are released block by
+          block as they are packed, so that they are never held twice. ``copy=True`` leaves ``model`` alone.
+        - inference only: no gradients, no parameters in rewritten layers, nothing of them in the state dict.
+          Save, convert, export, move or give it another classifier before; the result stays where it is.
         - with ``dtype=torch.bfloat16`` weights are kept in bfloat16 and maps between stages, and outputs, are
           bfloat16; the fused kernels compute in float32.
 
@@ -69,7 +71,7 @@ def optimize(model: nn.Module, *, dtype: torch.dtype | None = None, copy: bool =
 
 
 def prefers_torch(dtype: torch.dtype) -> bool:
-    """Whether torch's own products beat the fused kernels: bfloat16 on tile registers (AMX), which they lack."""
+    """Whether torch's own products are faster: bfloat16 on AMX tiles, which the kernels do not use."""
     return dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
 
 
@@ -90,4 +92,4 @@ def _merge_within(module: nn.Module) -> None:
         elif isinstance(child, ConvHead):
             merge_conv_head(child)
         elif isinstance(child, InternImage) and isinstance(child.stem, Stem):
-            child.stem = CastStem(child.stem)
+            child.stem = cast(Stem, CastStem(child.stem))

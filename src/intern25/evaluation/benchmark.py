@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""The benchmark suites behind ``intern25 bench``: the operator per stage shape, whole models beside their peers.
+"""The suites behind ``intern25 bench``: the operator per stage shape, whole models beside their peers.
 
-Both return the JSON-able contents of a result file (``evaluation/timing.py``) and write nothing. Contestants take
-turns in one process; peak memory is measured in fresh processes. Losses are reported as wins are.
+Both return the JSON-able contents of a result file (``evaluation/timing.py``) and write nothing. Contestants
+take turns in one process; peak memory is measured in fresh processes. Losses are reported as wins are.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -19,7 +20,7 @@ from intern25.evaluation.contestants import BASELINE, MODELS, build, model_input
 from intern25.evaluation.memory import measure_peak
 from intern25.evaluation.timing import Contestants, result_file, result_rows, take_turns
 from intern25.ops import native
-from intern25.ops.backends import Refusal
+from intern25.ops.backends import BackendName, Refusal
 from intern25.ops.dcnv3 import functional
 from intern25.ops.dcnv3.geometry import Geometry
 
@@ -58,7 +59,7 @@ OPERATOR_SHAPES = (
 """The four stages of T at 224 and at 800x1333, and 32-channel groups of H and G."""
 
 
-def run_operator_suite(  # noqa: PLR0913 - the axes of the table
+def run_operator_suite(
     *,
     shapes: Sequence[OperatorShape] = OPERATOR_SHAPES,
     dtypes: Sequence[DType] = get_args(DType),
@@ -70,9 +71,9 @@ def run_operator_suite(  # noqa: PLR0913 - the axes of the table
 ) -> dict[str, Any]:
     """Time DCNv3, its softmax included, against other ways to compute it.
 
-    Contestants: this package's reference; ``formulation``, another one in plain PyTorch; the native kernel with each
-    instruction set of this machine; torchvision's ``deform_conv2d`` depth-wise, which users take instead (float32
-    only, and not the same operator: it has weights of its own and no softmax).
+    Contestants: this package's reference; ``formulation``, another one in plain PyTorch; the native kernel
+    with each instruction set of this machine; torchvision's ``deform_conv2d`` depth-wise, which users take
+    instead (float32 only, and not the same operator: it has weights of its own and no softmax).
 
     Args:
         shapes: Maps to run.
@@ -100,7 +101,7 @@ def run_operator_suite(  # noqa: PLR0913 - the axes of the table
         return result_file("operator", settings, rows)
 
 
-def run_model_suite(  # noqa: PLR0913 - the axes of the table
+def run_model_suite(
     *,
     models: Sequence[str] = tuple(MODELS),
     batch_sizes: Sequence[int] = (1, 8),
@@ -124,12 +125,12 @@ def run_model_suite(  # noqa: PLR0913 - the axes of the table
         passes: ``"forward"`` in inference mode, ``"train"`` for forward and backward in training mode.
         rounds: Turns of each contestant.
         threads: Torch's threads; None keeps them.
-        memory: Also measure each forward pass's peak memory, in a process of its own.
+        memory: Also measure each row's peak memory, in a process of its own.
         report: Called with a line before each case.
 
     Returns:
-        Contents of a result file with one row per case and contestant; ratios are to timm's convnext_tiny, or to
-        the first model where that does not take part.
+        Contents of a result file with one row per case and contestant; ratios are to timm's convnext_tiny, or
+        to the first model where that does not take part.
 
     Raises:
         ValueError: A name in ``models`` is unknown.
@@ -152,7 +153,7 @@ def run_model_suite(  # noqa: PLR0913 - the axes of the table
         return result_file("models", {"rounds": rounds, "image_size": list(size)}, rows)
 
 
-def _time_models(  # noqa: PLR0913 - one call of the suite
+def _time_models(
     names: Sequence[str],
     batch_sizes: Sequence[int],
     size: tuple[int, int],
@@ -216,15 +217,18 @@ def _operator_contestants(
     contestants: dict[str, Callable[[], object]] = {}
     if formulation is not None:
         contestants["pytorch"] = run(lambda x, offset, mask: formulation(x, offset, mask, geometry))
-    contestants["reference"] = run(lambda *args: functional.apply(*args, geometry, "reference"))
+    contestants["reference"] = run(functools.partial(_apply, geometry, "reference"))
     if not isinstance(native.library(), Refusal):
         for name in native.available_instruction_sets():
-            contestants[name] = _with_instruction_set(
-                name, run(lambda *args: functional.apply(*args, geometry, "cpu"))
-            )
+            kernel = functools.partial(_apply, geometry, "cpu")
+            contestants[name] = _with_instruction_set(name, run(kernel))
     if dtype == "float32":
         contestants["torchvision"] = _deform_conv2d_pass(shape, kind)
     return contestants
+
+
+def _apply(geometry: Geometry, backend: BackendName, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
+    return functional.apply(x, offset, mask, geometry, backend)
 
 
 def _operator_tensors(shape: OperatorShape, dtype: torch.dtype, kind: Pass) -> tuple[Tensor, Tensor, Tensor]:
@@ -253,16 +257,16 @@ def _operator_pass(
 
 
 def _deform_conv2d_pass(shape: OperatorShape, kind: Pass) -> Callable[[], object]:
-    from torchvision.ops import deform_conv2d  # noqa: PLC0415 - slow to import, only wanted here
+    from torchvision.ops import deform_conv2d
 
-    x_NHWC, offset, mask = _operator_tensors(shape, torch.float32, kind)
+    x_nhwc, offset, mask = _operator_tensors(shape, torch.float32, kind)
     x, offset, mask = (
         tensor.detach().permute(0, 3, 1, 2).contiguous().requires_grad_(kind == "train")
-        for tensor in (x_NHWC, offset, mask)
+        for tensor in (x_nhwc, offset, mask)
     )
     weight = torch.ones(x.shape[1], 1, 3, 3)
     return _operator_pass(
-        lambda x, o, m: deform_conv2d(x, o, weight, padding=1, mask=m), (x, offset, mask), kind
+        lambda x, o, m: deform_conv2d(x, o, weight, padding=(1, 1), mask=m), (x, offset, mask), kind
     )
 
 

@@ -47,7 +47,7 @@ def _intern_image(config: InternImageConfig) -> Callable[[], nn.Module]:
 def _timm(name: str) -> Callable[[], nn.Module]:
     def build() -> nn.Module:
         try:
-            import timm  # noqa: PLC0415 - an extra
+            import timm
         except ImportError as error:
             raise ImportError("the peers need timm: pip install 'intern25[train]'") from error
         model: nn.Module = timm.create_model(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Peak memory of one pass of a benchmark model above the loaded model, each in a process of its own (Linux)."""
+"""Peak memory of one pass of a model above the loaded model, each in a process of its own (Linux)."""
 
 from __future__ import annotations
 

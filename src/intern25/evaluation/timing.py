@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fair timing on a machine that is never quite quiet: contestants take turns, ratios are taken round by round."""
+"""Fair timing on a machine that is never quiet: contestants take turns, ratios are taken round by round."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Timing:
 def take_turns(contestants: Contestants, *, rounds: int) -> dict[str, Timing]:
     """Time every contestant once per round, in an order that rotates from round to round.
 
-    One time is the best of as many repeats as fill 20 ms (one for anything slower), so that a short kernel is not
-    measured by its worst interruption. A first, untimed turn warms up.
+    One time is the best of as many repeats as fill 20 ms (one for anything slower), so that a short kernel is
+    not measured by its worst interruption. A first, untimed turn warms up.
 
     Args:
         contestants: Name to function without arguments.

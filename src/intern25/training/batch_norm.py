@@ -7,12 +7,31 @@ CPU processes compute what one process computes on the joined batch. State dicts
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """All-reduce whose gradient is an all-reduce: every process uses the sum."""
+
+    @staticmethod
+    def forward(_ctx: Any, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _sum(tensor: Tensor) -> Tensor:
+    return cast(Tensor, _SumOverProcesses.apply(tensor))
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
@@ -24,10 +43,10 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
             return super().forward(input)
         x = input.float()
         count = x.new_tensor([x.numel() / x.shape[1]])
-        count = cast(Tensor, all_reduce(count))
-        mean = cast(Tensor, all_reduce(x.sum(dim=(0, 2, 3)))) / count
+        count = _sum(count)
+        mean = _sum(x.sum(dim=(0, 2, 3))) / count
         centred = x - mean[:, None, None]
-        variance = cast(Tensor, all_reduce(centred.square().sum(dim=(0, 2, 3)))) / count
+        variance = _sum(centred.square().sum(dim=(0, 2, 3))) / count
         self._track(mean.detach(), variance.detach(), float(count))
         scale = torch.rsqrt(variance + self.eps)
         weight = scale if self.weight is None else scale * self.weight

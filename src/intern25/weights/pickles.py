@@ -25,7 +25,7 @@ _FORBIDDEN_MODULES = frozenset(
 _HARMLESS_BUILTINS = frozenset(
     {"dict", "list", "set", "frozenset", "int", "float", "str", "bool", "tuple", "slice", "object", "getattr"}
 )
-"""Containers, and ``getattr`` by which enumerations are stored; like every foreign name they are never called."""
+"""Containers, and ``getattr`` by which enumerations are stored; never called either."""
 
 
 _KNOWN_FOREIGN = (

@@ -69,7 +69,7 @@ def test_compiles_the_function_with_pairs() -> None:
 def test_compiles_with_inductor() -> None:
     layer = _layer()
     x = torch.randn(2, 5, 6, 16)
-    compiled = torch.compile(layer, fullgraph=True)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=False)  # inductor 2.14 fails on LN of free sizes
     for one, other in zip(_gradients(compiled, layer, x), _gradients(layer, layer, x), strict=True):
         assert_close(one, other, rtol=1e-4, atol=1e-5)
 
@@ -162,13 +162,13 @@ def test_functional_gradients_of_the_reference() -> None:
     assert_close(torch.func.grad(loss)(mask), reference.backward(grad, x, offset, mask, case.geometry)[2])
 
 
-def test_reference_has_second_derivatives_in_the_exportable_form() -> None:
-    *tensors, _ = inputs(CASES["3x3"])
+def test_the_exportable_form_has_second_derivatives() -> None:
+    case = CASES["one-pixel-wide"]
+    *tensors, _ = inputs(case)
     leaves = [tensor.requires_grad_() for tensor in tensors]
-    geometry = CASES["3x3"].geometry
-    output = reference.forward_exportable(*leaves, geometry)
-    gradients = torch.autograd.grad(output.square().sum(), leaves, create_graph=True)
-    assert all(gradient.requires_grad for gradient in gradients)
+    assert torch.autograd.gradgradcheck(
+        lambda *args: reference.forward_exportable(*args, case.geometry), leaves, fast_mode=True
+    )
 
 
 @pytest.mark.parametrize("reentrant", [False, True], ids=["hooks", "reentrant"])

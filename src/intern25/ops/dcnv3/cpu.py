@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """DCNv3 on the CPU: packs one call for the native library; float32, bfloat16 and float64.
 
-Sums run in float32 for bfloat16 tensors. The backward pass uses no atomics and gives the same bits for any number
-of threads.
+Sums run in float32 for bfloat16 tensors. The backward pass uses no atomics and gives the same bits for any
+number of threads.
 """
 
 from __future__ import annotations
@@ -133,6 +133,6 @@ def _run(
         mask.data_ptr(),
         *pointers,
     )
-    failed = library[function](call)
+    failed = getattr(library, function)(call)
     if failed:
         raise MemoryError("dcnv3: out of memory") if failed == 1 else RuntimeError(f"dcnv3: error {failed}")

@@ -62,7 +62,7 @@ def dcnv3(  # noqa: PLR0913 - the geometry of a convolution
         remove_center: Leave the central point out; needs an odd square kernel.
         softmax: ``mask`` holds logits; the softmax over ``K`` is part of the operator.
         backend: ``"auto"`` picks the fastest that accepts these inputs. ``"reference"`` runs plain PyTorch
-            operations: differentiable to any order, and exported as ``grid_sample`` (ONNX ``GridSample``).
+            operations and is exported as ``grid_sample`` (ONNX ``GridSample``), as every ONNX export is.
 
     Returns:
         ``(N, H_out, W_out, C)``, dtype of ``x``.

@@ -66,7 +66,7 @@ _functorch_level = getattr(getattr(torch._C, "_functorch", None), "peek_interpre
 
 
 def _is_plain_eager(*tensors: Tensor) -> bool:
-    """Whether nothing watches or transforms the call: compiler, tracer, profiler, functorch, subclass."""
+    """Whether nothing watches or alters the call: compiler, tracer, profiler, functorch, subclass."""
     if torch.compiler.is_compiling() or _dispatch_modes is None or _functorch_level is None:
         return False
     return (
@@ -74,7 +74,7 @@ def _is_plain_eager(*tensors: Tensor) -> bool:
         and _functorch_level() is None
         and torch._C._get_tracing_state() is None
         and not torch.autograd.profiler._is_profiler_enabled
-        and all(type(tensor) in (Tensor, torch.nn.Parameter) for tensor in tensors)
+        and all(type(tensor) in (Tensor, torch.nn.Parameter) and not tensor.is_meta for tensor in tensors)
     )
 
 
@@ -143,8 +143,7 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 def _refuse_second_derivative(ctx: Any, *grads: Tensor) -> None:
     raise RuntimeError(
-        "dcnv3 has first derivatives only; for second derivatives call it with backend='reference', "
-        "which PyTorch differentiates to any order"
+        "dcnv3 has first derivatives only; reference.forward_exportable in intern25.ops.dcnv3 has second ones"
     )
 
 

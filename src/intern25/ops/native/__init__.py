@@ -2,8 +2,8 @@
 """Loads the native CPU library, a plain C library that runs on torch's own threads.
 
 Loading happens at the first use and once a process. The library keeps no threads and no state besides the
-selected instruction set, so it survives a fork wherever torch itself does: a child forked after the parent ran
-parallel torch code must not run parallel code itself (use the spawn start method, or one thread in the child).
+selected instruction set, so it survives a fork wherever torch itself does: a child forked after the parent
+ran parallel torch code must not run parallel code itself (use spawn, or one thread in the child).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import ctypes
 import functools
 import sys
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import torch
 
@@ -23,7 +23,9 @@ InstructionSet = Literal["portable", "avx2", "avx512"]
 _INSTRUCTION_SETS: tuple[InstructionSet, ...] = get_args(InstructionSet)
 """In the order of the library's numbers."""
 _LIBRARY_PATH = Path(__file__).with_name("_native.dll" if sys.platform == "win32" else "_native.so")
-_TORCH_LIBRARY = {"win32": "torch_cpu.dll", "darwin": "libtorch_cpu.dylib"}.get(sys.platform, "libtorch_cpu.so")
+_TORCH_LIBRARY = {"win32": "torch_cpu.dll", "darwin": "libtorch_cpu.dylib"}.get(
+    sys.platform, "libtorch_cpu.so"
+)
 
 
 @functools.cache
@@ -39,9 +41,9 @@ def library() -> ctypes.CDLL | Refusal:
         return Refusal("the native library supports little-endian machines only")
     if not _LIBRARY_PATH.exists():
         return Refusal(
-            f"the native library {_LIBRARY_PATH.name} was not built, because no C++ compiler was found when "
-            "intern25 was installed; install one and run `pip install --force-reinstall --no-deps intern25`, or "
-            "in a checkout `python setup.py build_ext --inplace`"
+            f"the native library {_LIBRARY_PATH.name} was not built, because no C++ compiler worked when "
+            "intern25 was installed; install one and run `pip install --force-reinstall --no-deps "
+            "--no-binary intern25 intern25`, or in a checkout `python setup.py build_ext --inplace`"
         )
     try:
         native = ctypes.CDLL(str(_LIBRARY_PATH))
@@ -55,7 +57,8 @@ def library() -> ctypes.CDLL | Refusal:
 
 def instruction_set() -> InstructionSet:
     """The instruction set the kernels use: the best of this machine unless another one was set."""
-    return _INSTRUCTION_SETS[_require().intern25_instruction_set()]
+    number: int = _require().intern25_instruction_set()
+    return _INSTRUCTION_SETS[number]
 
 
 def available_instruction_sets() -> tuple[InstructionSet, ...]:
@@ -86,10 +89,10 @@ def _require() -> ctypes.CDLL:
 
 
 def _torch_parallel_for() -> int | None:
-    """Address of torch's parallel loop, a C function since torch 2.10; None makes the library use std::thread."""
+    """Address of torch's parallel loop, a C function; None makes the library start threads itself."""
     path = Path(torch.__file__).parent / "lib" / _TORCH_LIBRARY
     try:
         function = ctypes.CDLL(str(path)).torch_parallel_for
     except (OSError, AttributeError):
         return None
-    return cast("int | None", ctypes.cast(function, ctypes.c_void_p).value)
+    return ctypes.cast(function, ctypes.c_void_p).value

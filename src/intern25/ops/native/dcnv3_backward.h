@@ -201,9 +201,9 @@ int sample_pixels(const Dcnv3Call& call, const Sampling<typename S::Real>& sampl
             const int64_t lane = group * points, c = group * sampling.group_channels, count = groups * points;
             place_taps<S, Purpose::kSample>(sampling, offset + 2 * lane, mask + lane, groups, pixel, taps);
             widen_reach<S>(taps.row, count, call.height, reach[index]);
-            if (sampling.softmax) normalise<S>(taps, groups, points);
             corner_products<S, kDepth>(image + c, grad + c, taps.base, channel_of_lane, count, sampling, patch,
                                        products);
+            if (sampling.softmax) normalise<S>(taps, groups, points);
             sampling_gradients<S>(sampling, taps, products, groups, grad_offset + 2 * lane, grad_mask + lane);
         }
     }

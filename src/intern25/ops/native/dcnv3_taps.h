@@ -176,8 +176,8 @@ INTERN25_INLINE typename S::Real sum_of(const typename S::Real* from, int64_t co
     return S::sum(total);
 }
 
-// Modulation of a block: taps.mask and taps.inverse_sum. The softmax is left undivided; the division happens once a
-// group, on the result. exp needs no shift by the maximum while every logit is small, and nearly always it is.
+// Modulation of a block: taps.mask, with softmax without its division. exp needs no shift by the maximum while every
+// logit is small, and nearly always it is.
 template <class S, class Stored>
 INTERN25_INLINE void modulation(const Sampling<typename S::Real>& sampling, const Stored* mask, int64_t groups,
                                 const Taps<typename S::Real>& taps) {
@@ -186,7 +186,6 @@ INTERN25_INLINE void modulation(const Sampling<typename S::Real>& sampling, cons
         for (int64_t lane = 0; lane < count; lane += S::width) {
             S::store(taps.mask + lane, S::load_first(mask + lane, static_cast<int>(smaller(S::width, count - lane))));
         }
-        for (int64_t g = 0; g < kGroupsInBlock; g += S::width) S::store(taps.inverse_sum + g, S::broadcast(1));
         return;
     }
     const auto bound = S::broadcast(20);
@@ -197,11 +196,17 @@ INTERN25_INLINE void modulation(const Sampling<typename S::Real>& sampling, cons
         S::store(taps.mask + lane, exponential<S>(logits));
     }
     if (!small) shifted_softmax<S>(mask, groups, sampling.points, taps.mask);
+}
+
+// The divisors the softmax left out, applied once a group to the result. Called some time after `modulation`: a load
+// that overlaps two vectors waits until both are out of the store buffer.
+template <class S>
+INTERN25_INLINE void invert_sums(const Sampling<typename S::Real>& sampling, int64_t groups,
+                                 const Taps<typename S::Real>& taps) {
+    using Real = typename S::Real;
     for (int64_t g = 0; g < groups; ++g) {
-        taps.inverse_sum[g] = sum_of<S>(taps.mask + g * sampling.points, sampling.points);
-    }
-    for (int64_t g = 0; g < groups; g += S::width) {
-        S::store(taps.inverse_sum + g, S::div(S::broadcast(1), S::load(taps.inverse_sum + g)));
+        const Real* mask = taps.mask + g * sampling.points;
+        taps.inverse_sum[g] = sampling.softmax ? Real(1) / sum_of<S>(mask, sampling.points) : Real(1);
     }
 }
 
@@ -284,6 +289,7 @@ INTERN25_INLINE void place_taps(const Sampling<typename S::Real>& sampling, cons
             S::store(taps.w11 + lane, S::mul(lower, columns.w1));
         }
     }
+    invert_sums<S>(sampling, groups, taps);
 }
 
 }  // namespace

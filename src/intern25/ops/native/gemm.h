@@ -44,6 +44,53 @@ INTERN25_INLINE void load_panel(const bfloat16* from, typename S::Vector* to) {
     }
 }
 
+// Where the rows of a tile stand at one step of the depth. Fourteen addresses do not fit in the registers, and fetching
+// spilled ones takes the ports of the arithmetic. So each is one of two pointers plus one of three multiples of the
+// stride, scaled as x86 addresses can be; the empty assembly keeps the compiler from undoing that.
+class RowAddresses {
+public:
+    INTERN25_INLINE RowAddresses(const float* first, int64_t stride)
+        : low_(reinterpret_cast<const char*>(first)), stride1_(stride * int64_t{sizeof(float)}) {
+        high_ = low_ + 7 * stride1_;
+        stride3_ = 3 * stride1_;
+        stride5_ = 5 * stride1_;
+    }
+
+    INTERN25_INLINE float at(int row) const {
+        const char* base = row < 7 ? low_ : high_;
+        const int64_t offsets[] = {0, stride1_, 2 * stride1_, stride3_, 4 * stride1_, stride5_, 2 * stride3_};
+        return *reinterpret_cast<const float*>(base + offsets[row % 7]);
+    }
+
+    INTERN25_INLINE void advance() {
+        low_ += sizeof(float);
+        high_ += sizeof(float);
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+        __asm__("" : "+r"(low_), "+r"(high_), "+r"(stride1_), "+r"(stride3_), "+r"(stride5_));
+#endif
+    }
+
+private:
+    const char* low_;
+    const char* high_;
+    int64_t stride1_, stride3_, stride5_;  // bytes
+};
+
+// One step of the depth: sums += a column of the rows times a line of the panel.
+template <class S, class Weight, int kRows, int kVectors>
+INTERN25_INLINE void multiply_step(RowAddresses& rows, const Weight* line,
+                                   typename S::Vector (&sums)[kRows][kVectors]) {
+    typename S::Vector weights[kVectors];
+    load_panel<S, kVectors>(line, weights);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+        const typename S::Vector value = S::broadcast(rows.at(r));
+#pragma GCC unroll 8
+        for (int v = 0; v < kVectors; ++v) sums[r][v] = S::fma(value, weights[v], sums[r][v]);
+    }
+    rows.advance();
+}
+
 // One tile: c (or, with `accumulate`, c plus) a * panel + bias.
 template <class S, class Weight, int kRows, int kVectors>
 INTERN25_INLINE void multiply_tile(const float* a, int64_t stride_a, const Weight* panel, int64_t depth,
@@ -56,17 +103,15 @@ INTERN25_INLINE void multiply_tile(const float* a, int64_t stride_a, const Weigh
 #pragma GCC unroll 16
         for (int r = 0; r < kRows; ++r) sums[r][v] = start;
     }
-#pragma GCC unroll 1
-    for (int64_t k = 0; k < depth; ++k) {
-        Vector weights[kVectors];
-        load_panel<S, kVectors>(panel + k * kPanel, weights);
-#pragma GCC unroll 16
-        for (int r = 0; r < kRows; ++r) {
-            const Vector value = S::broadcast(a[r * stride_a + k]);
-#pragma GCC unroll 8
-            for (int v = 0; v < kVectors; ++v) sums[r][v] = S::fma(value, weights[v], sums[r][v]);
+    RowAddresses rows(a, stride_a);
+    int64_t k = 0;
+    if constexpr (S::width < 16) {  // a step of few rows is too short to hide the loop around it
+        for (; k + 4 <= depth; k += 4) {
+            for (int i = 0; i < 4; ++i) multiply_step<S>(rows, panel + (k + i) * kPanel, sums);
         }
     }
+#pragma GCC unroll 1
+    for (; k < depth; ++k) multiply_step<S>(rows, panel + k * kPanel, sums);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8

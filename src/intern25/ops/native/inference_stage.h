@@ -38,7 +38,7 @@ struct StagePlan {
         plan.sampling_stride = round_up(call.groups * (3 * points + call.gated), kHalfPanel);
         plan.wide = larger(call.hidden, call.channels);
         const int64_t most = call.channels < kWideChannels ? kChunkRows : kLongChunkRows;
-        const int64_t chunks = divide_up(plan.rows, most * plan.workers) * plan.workers;
+        const int64_t chunks = larger(1, divide_up(plan.rows, most * plan.workers) * plan.workers);
         plan.chunk = plan.is_split ? plan.rows : smaller(most, round_up(divide_up(plan.rows, chunks), 2));
         plan.map_floats = round_up(plan.rows * call.channels, 16);
         plan.scratch_floats = round_up(plan.chunk * (call.channels + plan.sampling_stride + plan.wide), 16);

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Scripts that measure intern25 and publish what they found."""

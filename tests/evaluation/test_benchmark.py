@@ -1,0 +1,124 @@
+"""The suites' bookkeeping; no test here fails on a time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks import schema
+
+from intern25.evaluation.benchmark import OperatorShape, run_model_suite, run_operator_suite
+from intern25.evaluation.memory import measure_peak
+from intern25.evaluation.timing import Timing, machine_facts, result_file, result_rows, take_turns
+from intern25.ops import native
+from intern25.ops.backends import Refusal
+from tests.ops.dcnv3.pytorch_formulation import dcnv3_pytorch
+
+SMALL = (OperatorShape("small", 1, 5, 6, 2),)
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+
+
+def test_contestants_take_turns_in_rotating_order() -> None:
+    calls: list[str] = []
+    slow = {name: lambda name=name: calls.append(name) or busy(0.021) for name in "abc"}
+    timings = take_turns(slow, rounds=3)
+    assert "".join(calls) == "abc" + "abc" + "bca" + "cab"  # warm-up, then the rounds
+    assert all(len(timing.rounds) == 3 and min(timing.rounds) >= 20 for timing in timings.values())
+
+
+def busy(seconds: float) -> None:
+    import time
+
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+def test_ratio_is_the_median_of_the_rounds_ratios() -> None:
+    # The second round was disturbed for both; the ratio of medians would be 30 / 20.
+    ours, theirs = Timing((10.0, 90.0, 30.0)), Timing((20.0, 180.0, 15.0))
+    assert ours.ratio_to(theirs) == 0.5
+    row = ours.row()
+    assert (row["median_ms"], row["minimum_ms"], row["rounds"]) == (30.0, 10.0, 3)
+    assert row["iqr_ms"] == 40.0
+
+
+def test_operator_suite_has_a_row_per_case_and_contestant() -> None:
+    content = run_operator_suite(shapes=SMALL, rounds=1, formulation=dcnv3_pytorch)
+    assert schema.problems(content) == []
+    names = {row["contestant"] for row in content["results"] if row["case"]["dtype"] == "float32"}
+    expected = {"pytorch", "reference", "torchvision"}
+    if not isinstance(native.library(), Refusal):
+        expected |= set(native.available_instruction_sets())
+    assert names == expected
+    assert {row["case"]["pass"] for row in content["results"]} == {"forward", "train"}
+    assert all(row["ratio"] == 1 for row in content["results"] if row["contestant"] == "pytorch")
+    json.dumps(content, allow_nan=False)
+
+
+def test_operator_suite_leaves_threads_and_instruction_set_as_they_were() -> None:
+    threads = torch.get_num_threads()
+    before = None if isinstance(native.library(), Refusal) else native.instruction_set()
+    run_operator_suite(shapes=SMALL, dtypes=("float32",), passes=("forward",), rounds=1, threads=threads + 1)
+    assert torch.get_num_threads() == threads
+    assert before is None or native.instruction_set() == before
+
+
+def test_model_suite() -> None:
+    content = run_model_suite(
+        models=["internimage_nano", "internimage_nano optimized"],
+        batch_sizes=(1,),
+        image_size=64,
+        dtypes=("float32",),
+        rounds=1,
+        memory=False,
+    )
+    assert schema.problems(content) == []
+    passes = [(row["contestant"], row["case"]["pass"]) for row in content["results"]]
+    assert passes == [
+        ("internimage_nano", "forward"),
+        ("internimage_nano optimized", "forward"),
+        ("internimage_nano", "train"),
+    ]
+
+
+def test_unknown_model_is_refused_with_the_choice() -> None:
+    with pytest.raises(ValueError, match=r"vgg.*internimage_t"):
+        run_model_suite(models=["vgg"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_peak_memory_sees_the_maps() -> None:
+    small = measure_peak("internimage_nano", 1, (64, 64), "float32")
+    large = measure_peak("internimage_nano", 4, (256, 256), "float32")
+    assert small is not None
+    assert large is not None
+    # The stem's first map alone is 4 * 128 * 128 * 16 floats = 4 MiB.
+    assert large > small + 3
+
+
+def test_machine_facts_are_complete() -> None:
+    assert set(schema.MACHINE_FIELDS) <= set(machine_facts())
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/*.json")), ids=lambda path: path.name)
+def test_published_results_keep_the_schema(path: Path) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert schema.problems(content) == []
+    assert path.name.count("--") == 2, "suite--machine--device"
+    assert path.parent.name == content["version"]
+
+
+def test_schema_finds_what_is_wrong() -> None:
+    rows = result_rows(
+        {"shape": "s", "dtype": "float32", "pass": "forward"}, {"a": Timing((1.0,))}, baseline="a"
+    )
+    good = result_file("operator", {}, rows)
+    assert schema.problems(good) == []
+    assert schema.problems({**good, "suite": "other"})
+    assert schema.problems({**good, "machine": {}})
+    assert schema.problems({**good, "results": [{**rows[0], "ratio": "fast"}]})
+    assert schema.problems({"suite": "operator"})
