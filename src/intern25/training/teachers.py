@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -83,7 +83,7 @@ def load_teacher(name: str) -> nn.Module:
     spec = TEACHERS[name]
     import timm
 
-    network = timm.create_model(spec.architecture)
+    network: Any = timm.create_model(spec.architecture)
     stored = torch.load(find_weights(spec), map_location="cpu", weights_only=True)
     expected = network.state_dict()
     if [t.shape for t in stored.values()] != [t.shape for t in expected.values()]:
