@@ -7,7 +7,7 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -31,7 +31,7 @@ from intern25.training.progress import Reporter, Silent
 from intern25.training.schedule import CosineSchedule
 from intern25.training.trainer import LoopSettings, Trainer
 from intern25.weights.create import create_model
-from intern25.weights.files import save_model, write_whole
+from intern25.weights.files import save_model, write_tensors, write_whole
 
 VERIFY_LIMIT = 50_000
 _LOGGER = logging.getLogger(__name__)
@@ -58,7 +58,11 @@ class TrainResult:
 
 
 def train(
-    config: TrainConfig, *, objective: Objective | None = None, reporter: Reporter | None = None
+    config: TrainConfig,
+    *,
+    model: nn.Module | None = None,
+    objective: Objective | None = None,
+    reporter: Reporter | None = None,
 ) -> TrainResult:
     """Train a classifier, or go on where the output folder left off.
 
@@ -67,6 +71,8 @@ def train(
 
     Args:
         config: The run.
+        model: Replaces ``config.model``: any module from images to one logit a class, such as a timm network
+            for comparison. Its weight files then hold plain tensors.
         objective: Replaces cross entropy; gets batches with ``index``, the position of each image in the
             training split, to look up stored targets.
         reporter: Shows messages and progress; silent by default.
@@ -90,7 +96,7 @@ def train(
     if accelerator.is_main_process:
         _report_data(splits, bad, reporter)
     job = _Job(config, accelerator, splits)
-    trainer = job.trainer(objective, reporter)
+    trainer = job.trainer(model, objective, reporter)
     output = Path(config.output)
     if accelerator.is_main_process:
         _prepare_output(config, output)
@@ -212,17 +218,10 @@ class _Job:
             flip=config.flip,
         )
 
-    def trainer(self, objective: Objective | None, reporter: Reporter) -> Trainer:
+    def trainer(self, model: nn.Module | None, objective: Objective | None, reporter: Reporter) -> Trainer:
         """Build model, optimizer and loop."""
         config, order = self.config, self.order
-        torch.manual_seed(config.seed)
-        model = create_model(
-            config.model,
-            num_classes=len(self.splits.train.classes),
-            pretrained=config.pretrained or False,
-            drop_path=config.drop_path,
-            on_class_mismatch=config.class_mismatch,
-        )
+        model = self._create_model() if model is None else model
         frozen = freeze(model, config.freeze)
         if config.sync_batch_norm and self.accelerator.num_processes > 1:
             synchronise_batch_norm(model)
@@ -256,6 +255,16 @@ class _Job:
             ema=ema,
             frozen=frozen,
             scorer=self._score,
+        )
+
+    def _create_model(self) -> nn.Module:
+        torch.manual_seed(self.config.seed)
+        return create_model(
+            self.config.model,
+            num_classes=len(self.splits.train.classes),
+            pretrained=self.config.pretrained or False,
+            drop_path=self.config.drop_path,
+            on_class_mismatch=self.config.class_mismatch,
         )
 
     def _ema(self, model: nn.Module) -> Any:
@@ -359,10 +368,9 @@ class _Job:
 
     def save(self, model: nn.Module, path: Path, metrics: dict[str, float]) -> None:
         """Write the weights with class names, preprocessing and the run's settings."""
-        save_model(
-            path,
-            cast(InternImageClassifier, model),
-            classes=names_of(self.splits.train.classes),
-            preprocessing=self.preprocessing,
-            extra={"train_config": self.config.to_json(), "metrics": json.dumps(metrics)},
-        )
+        extra = {"train_config": self.config.to_json(), "metrics": json.dumps(metrics)}
+        if not isinstance(model, InternImageClassifier):
+            write_tensors(path, model.state_dict(), extra)
+            return
+        names = names_of(self.splits.train.classes)
+        save_model(path, model, classes=names, preprocessing=self.preprocessing, extra=extra)

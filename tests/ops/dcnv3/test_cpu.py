@@ -16,7 +16,7 @@ from torch import Tensor
 
 from intern25.ops import native
 from intern25.ops.backends import Refusal
-from intern25.ops.dcnv3 import cpu
+from intern25.ops.dcnv3 import cpu, layout
 from intern25.ops.dcnv3.geometry import Geometry
 
 pytestmark = pytest.mark.skipif(
@@ -198,7 +198,7 @@ def test_slices_of_one_projection_are_read_in_place(dtype: torch.dtype, instruct
     merged = torch.cat((offset, mask, mask), -1)
     views = merged[..., : offset.shape[-1]], merged[..., offset.shape[-1] :][..., : mask.shape[-1]]
     for view in views:
-        assert cpu._in_rows(view)[0] is view
+        assert layout.in_rows(view)[0] is view
     geometry = replace(call.geometry, softmax=True)
     for result, want in zip(
         run(x, *views, grad, geometry), run(x, offset, mask, grad, geometry), strict=True

@@ -15,6 +15,7 @@ from torch import Tensor
 from intern25.ops import native
 from intern25.ops.backends import Ready, Refusal, Status
 from intern25.ops.dcnv3.geometry import Geometry
+from intern25.ops.dcnv3.layout import in_rows
 
 _TYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
 _SAMPLING_TYPES = {
@@ -72,32 +73,6 @@ def backward(
     return gradients
 
 
-def _row_stride(tensor: Tensor) -> int | None:
-    """Elements between two pixels of an (N, Ho, Wo, channels) tensor, None unless one number says it."""
-    shape = tensor.shape
-    if tensor.is_contiguous():
-        return shape[3]
-    strides = tensor.stride()
-    if strides[3] != 1:
-        return None
-    row_stride, pixels = shape[3], 1
-    for axis in (2, 1, 0):
-        if shape[axis] == 1:
-            continue
-        if pixels == 1:
-            row_stride = strides[axis]
-        elif strides[axis] != row_stride * pixels:
-            return None
-        pixels *= shape[axis]
-    return row_stride
-
-
-def _in_rows(tensor: Tensor) -> tuple[Tensor, int]:
-    """``tensor`` with its row stride; the one place that copies offsets or masks, when no stride fits."""
-    row_stride = _row_stride(tensor)
-    return (tensor, row_stride) if row_stride is not None else (tensor.contiguous(), tensor.shape[3])
-
-
 def _run(
     function: str, x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry, pointers: tuple[int, ...]
 ) -> None:
@@ -105,8 +80,8 @@ def _run(
     if isinstance(library, Refusal):
         raise RuntimeError(library.reason)
     x = x.contiguous()
-    offset, offset_stride = _in_rows(offset)
-    mask, mask_stride = _in_rows(mask)
+    offset, offset_stride = in_rows(offset)
+    mask, mask_stride = in_rows(mask)
     batch, height, width, channels = x.shape
     call = _CALL.pack(
         batch,
