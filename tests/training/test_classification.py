@@ -85,6 +85,9 @@ def test_run_learns_and_its_files_work(config: TrainConfig) -> None:
     assert metadata.classes.en == CLASSES
     assert metadata.preprocessing is not None
     assert metadata.preprocessing.image_size == 32
+    # A weight file says how it was made, not where: it is passed on.
+    assert json.loads(metadata.extra["train_config"])["data"] == "colours.zip"
+    assert str(folder) not in metadata.extra["train_config"]
     model = create_model("internimage_nano", pretrained=folder / "best.safetensors")
     report = evaluate_dataset(model, config.data, metadata.preprocessing, confusion=True)
     assert report.top1 == pytest.approx(result.best_top1)

@@ -153,3 +153,23 @@ def test_wrong_architecture(official: Path, tmp_path: Path) -> None:
     convert(official, tmp_path / "hf", layout="hugging_face")
     with pytest.raises(ValueError, match="channels=32 instead of 64"):
         convert(tmp_path / "hf", tmp_path / "a.safetensors", architecture="internimage_t")
+
+
+def test_half_precision_halves_the_file(nano: InternImageClassifier, tmp_path: Path) -> None:
+    save_model(tmp_path / "full.safetensors", nano)
+    convert(tmp_path / "full.safetensors", tmp_path / "half.safetensors", dtype=torch.float16)
+    sizes = [(tmp_path / name).stat().st_size for name in ("full.safetensors", "half.safetensors")]
+    assert sizes[1] < 0.52 * sizes[0]
+    half = read_checkpoint(tmp_path / "half.safetensors").tensors
+    for name, tensor in nano.state_dict().items():
+        expected = tensor.half() if tensor.is_floating_point() else tensor
+        assert torch.equal(half[name], expected), name
+
+
+def test_values_too_large_for_half_precision_are_refused(nano: InternImageClassifier, tmp_path: Path) -> None:
+    tensors = tensors_of(nano)
+    tensors["head.bias"][0] = 1e6
+    torch.save({"model": tensors}, tmp_path / "large.pth")
+    with pytest.raises(ValueError, match=r"reaches 1e\+06, too large for torch.float16"):
+        convert(tmp_path / "large.pth", tmp_path / "half.safetensors", dtype=torch.float16)
+    assert not (tmp_path / "half.safetensors").exists()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``intern25 convert``: weights from any layout to another, exact in every bit."""
+"""``intern25 convert``: weights from any layout to another, exact in every bit unless told otherwise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from intern25.cli.options import parse
 
 _DESCRIPTION = (
     "Convert weights between layouts: .pth files of the official code, Hugging Face folders, and this "
-    "package's safetensors, which describe themselves. Tensors keep their values to the last bit, both ways. "
+    "package's safetensors, which describe themselves. Without --dtype tensors keep every bit, both ways. "
     "--json prints one object: source, destination, layout, bytes."
 )
 
@@ -35,6 +35,8 @@ class ConvertOptions:
     """Architecture or catalog name of the source; by default recognised by its config, name or sizes."""
     prefer_ema: bool = False
     """Take the averaged weights of a training checkpoint."""
+    dtype: Literal["keep", "float32", "float16", "bfloat16"] = "keep"
+    """Floating type of the stored tensors; float16 halves a float32 file."""
     json: bool = False
     """Print one JSON object."""
 
@@ -42,6 +44,8 @@ class ConvertOptions:
 def run(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     options = parse(ConvertOptions, arguments, command="convert", description=_DESCRIPTION)
+    import torch
+
     from intern25.weights.convert import convert
 
     convert(
@@ -50,6 +54,7 @@ def run(arguments: Sequence[str]) -> int:
         layout=options.layout,
         architecture=options.architecture,
         prefer_ema=options.prefer_ema,
+        dtype=None if options.dtype == "keep" else getattr(torch, options.dtype),
     )
     size = _size(options.destination)
     if options.json:

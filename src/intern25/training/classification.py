@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -368,7 +368,9 @@ class _Job:
 
     def save(self, model: nn.Module, path: Path, metrics: dict[str, float]) -> None:
         """Write the weights with class names, preprocessing and the run's settings."""
-        extra = {"train_config": self.config.to_json(), "metrics": json.dumps(metrics)}
+        # Weight files are passed on: they tell how they were made, not where.
+        config = replace(self.config, data=Path(self.config.data).name, output="", teacher_cache="")
+        extra = {"train_config": config.to_json(), "metrics": json.dumps(metrics)}
         if not isinstance(model, InternImageClassifier):
             write_tensors(path, model.state_dict(), extra)
             return

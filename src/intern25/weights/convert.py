@@ -39,8 +39,9 @@ def convert(
     layout: Layout = "intern25",
     architecture: str | None = None,
     prefer_ema: bool = False,
+    dtype: torch.dtype | None = None,
 ) -> None:
-    """Convert a checkpoint of any layout; tensors keep their values and types to the last bit.
+    """Convert a checkpoint of any layout; without ``dtype`` tensors keep every bit.
 
     Args:
         source: File or folder, as for ``load_checkpoint``.
@@ -49,10 +50,12 @@ def convert(
         layout: Layout to write.
         architecture: Architecture or model id of the source; None to recognise it by config, name or sizes.
         prefer_ema: Take the averaged weights of a training checkpoint.
+        dtype: Floating type to store, such as ``torch.float16`` for half the size; None keeps each tensor's.
 
     Raises:
         FileNotFoundError: ``source`` does not exist.
-        ValueError: It cannot be read, its architecture is not recognised, or ``destination`` does not suit.
+        ValueError: It cannot be read, its architecture is not recognised, ``destination`` does not suit, or a
+            value is too large for ``dtype``.
 
     Example:
         >>> convert("internimage_t_1k_224.pth", "t.safetensors")  # doctest: +SKIP
@@ -72,7 +75,21 @@ def convert(
         )
     num_classes, kind = _describe_head(translation.tensors)
     metadata = dataclasses.replace(metadata, num_classes=num_classes, model=kind)
-    _WRITERS[layout](destination, from_ours(translation.tensors, layout, config), metadata)
+    tensors = from_ours(translation.tensors, layout, config)
+    if dtype is not None:
+        tensors = {name: _cast(name, tensor, dtype) for name, tensor in tensors.items()}
+    _WRITERS[layout](destination, tensors, metadata)
+
+
+def _cast(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """``tensor`` in ``dtype`` unless it counts something; refuses values that would become infinite."""
+    if not tensor.is_floating_point():
+        return tensor
+    cast = tensor.to(dtype)
+    if not torch.equal(cast.isfinite(), tensor.isfinite()):
+        largest = float(tensor.abs().max())
+        raise ValueError(f"{name} reaches {largest:g}, too large for {dtype}; choose another dtype")
+    return cast
 
 
 def _check_destination(destination: Path, layout: Layout) -> None:
