@@ -55,7 +55,11 @@ def test_operator_suite_has_a_row_per_case_and_contestant() -> None:
         expected |= set(native.available_instruction_sets())
     assert names == expected
     assert {row["case"]["pass"] for row in content["results"]} == {"forward", "train"}
-    assert all(row["ratio"] == 1 for row in content["results"] if row["contestant"] == "pytorch")
+    assert all(row["ratio"] == 1 for row in content["results"] if row["contestant"] == row["ratio_to"])
+    assert {(row["case"]["dtype"], row["ratio_to"]) for row in content["results"]} == {
+        ("float32", "pytorch"),
+        ("bfloat16", "reference"),
+    }
     json.dumps(content, allow_nan=False)
 
 

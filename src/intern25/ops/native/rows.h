@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include <type_traits>
+
 #include "activation.h"
 #include "inference.h"
 
