@@ -60,6 +60,9 @@ class BuildLibrary(build_ext):
         return []
 
     def build_extension(self, ext: Extension) -> None:
+        target = Path(self.get_ext_fullpath(ext.name))
+        # If this build fails, the library of an earlier one in the build folder must not go into the wheel.
+        target.unlink(missing_ok=True)
         family = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
         common = COMMON_FLAGS[family]
         special = {
@@ -83,7 +86,7 @@ class BuildLibrary(build_ext):
                     self.warn(f"the native library is built without {name}: {error}")
             dispatchers = [pool.submit(self.compile_unit, unit, common, macros) for unit in SOURCES + KERNELS]
             objects += [unit.result() for unit in portable + dispatchers]
-        self.link(objects, Path(self.get_ext_fullpath(ext.name)))
+        self.link(objects, target)
 
     def compile_unit(self, unit: str, flags: list[str], macros: list[tuple[str, str]] | None = None) -> str:
         """Path of the object file of ``unit``."""

@@ -307,8 +307,9 @@ class InternImage(nn.Module):
 
     Example:
         >>> model = InternImage(INTERNIMAGE_NANO)
-        >>> [tuple(f.shape) for f in model(torch.zeros(1, 3, 64, 64))]
-        [(1, 32, 16, 16), (1, 64, 8, 8), (1, 128, 4, 4), (1, 256, 2, 2)]
+        >>> features = model(torch.zeros(1, 3, 64, 64))
+        >>> len(features), features[0].shape
+        (4, torch.Size([1, 32, 16, 16]))
 
     Source:
         InternImage, arXiv:2211.05778, section 3.3.
