@@ -89,6 +89,15 @@ def test_other_settings_are_refused(config: TrainConfig) -> None:
         train(replace(config, epochs=1, resume=False))
 
 
+def test_muon_resumes_to_the_same_numbers(config: TrainConfig, tmp_path: Path) -> None:
+    config = replace(config, optimizer="muon", base_lr=8e-3, clip=0.0)
+    whole = train(replace(config, output=str(tmp_path / "whole")))
+    for _ in range(3):
+        assert not train(replace(config, max_seconds=1e-3, save_every_minutes=60.0)).finished
+    assert train(config).finished
+    assert_same_run(whole.output, config.output)
+
+
 def test_time_limit_saves_and_stops(config: TrainConfig) -> None:
     result = train(replace(config, max_seconds=1e-3, save_every_minutes=60.0))
     assert not result.finished

@@ -234,6 +234,7 @@ class _Job:
             weight_decay=config.weight_decay,
             layer_decay=config.layer_decay,
             dcn_lr_mul=config.dcn_lr_mul,
+            optimizer=config.optimizer,
         )
         wrapped, prepared = self.accelerator.prepare(model, optimizer)
         schedule = CosineSchedule(
@@ -340,6 +341,7 @@ class _Job:
                 "seed": config.seed,
                 "sizes": sorted(set(order.sizes)),
                 "freeze": config.freeze,
+                "optimizer": config.optimizer,
                 "ema": config.ema_decay > 0,
             }
         )

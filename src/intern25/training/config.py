@@ -34,6 +34,8 @@ class TrainConfig:
     """Images of one forward pass of one process."""
     accumulation: int = 1
     """Forward passes whose gradients are averaged before one update."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """adamw, as the authors; muon orthogonalises the updates of matrices and learns in fewer epochs."""
     base_lr: float = 5e-4
     """Peak learning rate for 512 images an update; scaled in proportion to the images of an update."""
     warmup_epochs: float = 20.0
@@ -173,5 +175,7 @@ def _check_ranges(config: TrainConfig) -> None:
         value = getattr(config, name)
         if value is not None and not 0.0 <= value <= 1.0:
             raise ValueError(f"{name}={value} must lie between 0 and 1")
+    if config.optimizer == "muon" and config.parallel == "fsdp":
+        raise ValueError("optimizer='muon' needs whole matrices, which parallel='fsdp' splits; use 'ddp'")
     if not 0.0 < config.layer_decay <= 1.0:
         raise ValueError(f"layer_decay={config.layer_decay} must lie in (0, 1]")

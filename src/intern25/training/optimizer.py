@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""AdamW with the official parameter groups: no decay of vectors, layer-wise learning rates."""
+"""AdamW or Muon with the official parameter groups: no decay of vectors, layer-wise learning rates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
 
 from intern25.backbones.internimage import InternImage
+from intern25.training.muon import Muon
 
+OptimizerName = Literal["adamw", "muon"]
 SLOW_PARTS = ("offset", "center_feature_scale")
 """Modules whose learning rate ``dcn_lr_mul`` multiplies; modulation (``mask``) is not among them."""
 
@@ -82,10 +84,30 @@ def _blocks_behind(name: str, depths: Sequence[int]) -> int:
     return 0
 
 
+def hidden_matrices(model: nn.Module) -> set[str]:
+    """Names of the weights that Muon orthogonalises: those of linear layers and dense convolutions.
+
+    The first and the last of them, which face the image and the classes, are left to AdamW, as are
+    depth-wise kernels, whose channels do not mix.
+    """
+    names = [
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
+    ]
+    return set(names[1:-1])
+
+
 def build_optimizer(
-    model: nn.Module, *, lr: float, weight_decay: float, layer_decay: float = 1.0, dcn_lr_mul: float = 1.0
-) -> torch.optim.AdamW:
-    """Return AdamW (betas 0.9 and 0.999, eps 1e-8) over the trainable parameters, one group a distinct rule.
+    model: nn.Module,
+    *,
+    lr: float,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    dcn_lr_mul: float = 1.0,
+    optimizer: OptimizerName = "adamw",
+) -> torch.optim.Optimizer:
+    """Return an optimizer over the trainable parameters, one group a distinct rule.
 
     Args:
         model: Model to train; parameters with ``requires_grad=False`` are left out.
@@ -93,19 +115,28 @@ def build_optimizer(
         weight_decay: As in :func:`parameter_rules`.
         layer_decay: As in :func:`parameter_rules`.
         dcn_lr_mul: As in :func:`parameter_rules`.
+        optimizer: ``"adamw"`` (betas 0.9 and 0.999, eps 1e-8), or ``"muon"`` for :func:`hidden_matrices` and
+            AdamW for the rest.
 
     Raises:
         ValueError: Every parameter is frozen.
     """
     parameters = dict(model.named_parameters())
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    orthogonal = hidden_matrices(model) if optimizer == "muon" else set()
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     rules = parameter_rules(model, weight_decay=weight_decay, layer_decay=layer_decay, dcn_lr_mul=dcn_lr_mul)
     for rule in rules:
         if parameters[rule.name].requires_grad:
-            groups.setdefault((rule.lr_scale, rule.weight_decay), []).append(parameters[rule.name])
+            key = (rule.lr_scale, rule.weight_decay, rule.name in orthogonal)
+            groups.setdefault(key, []).append(parameters[rule.name])
     if not groups:
         raise ValueError("every parameter is frozen, so there is nothing to train; freeze fewer stages")
-    param_groups = cast(
-        Any, [{"params": p, "lr": lr * scale, "weight_decay": decay} for (scale, decay), p in groups.items()]
-    )
-    return torch.optim.AdamW(param_groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+    param_groups: list[dict[str, Any]] = [
+        {"params": members, "lr": lr * scale, "weight_decay": decay}
+        for (scale, decay, _), members in groups.items()
+    ]
+    if optimizer == "muon":
+        for group, (_, _, is_orthogonal) in zip(param_groups, groups, strict=True):
+            group["orthogonal"] = is_orthogonal
+        return Muon(param_groups, lr=lr)
+    return torch.optim.AdamW(cast(Any, param_groups), lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
