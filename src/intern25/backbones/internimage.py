@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from intern25.backbones.features import FeatureInfo
 from intern25.ops.dcnv3.module import DCNv3
+from intern25.ops.fused.training import fuses, mlp
 from intern25.ops.layers import build_activation, build_norm
 
 BlockNorm = Literal["pre", "post", "res_post"]
@@ -194,6 +195,8 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as ``x``."""
+        if fuses(x, self.fc1, self.activation, self.fc2):
+            return mlp(x, self.fc1, self.fc2)
         return cast(Tensor, self.fc2(self.activation(self.fc1(x))))
 
 

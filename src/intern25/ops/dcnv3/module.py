@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from intern25.ops.backends import BackendName
 from intern25.ops.dcnv3 import functional
 from intern25.ops.dcnv3.geometry import Geometry, Pair, as_pair
+from intern25.ops.fused.training import depthwise_norm_gelu, fuses
 from intern25.ops.layers import ActivationName, NormName, build_activation, build_norm
 
 _LOGGER = logging.getLogger(__name__)
@@ -116,8 +118,7 @@ class DCNv3(nn.Module):
     def forward(self, x_nhwc: Tensor) -> Tensor:
         """Apply the layer to ``(N, H, W, C)``."""
         value = self.input_proj(x_nhwc)
-        u = self.dw_conv(x_nhwc.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        u = self.activation(self.dw_norm(u))
+        u = self._embed(x_nhwc)
         offset, mask = self._predict(u)
         y = functional.apply(value, offset, mask, self.geometry, self.backend)
         if self.center_feature_scale is not None:
@@ -126,6 +127,13 @@ class DCNv3(nn.Module):
             y = y * (1 - share) + value * share
         output: Tensor = self.output_proj(y)
         return output
+
+    def _embed(self, x_nhwc: Tensor) -> Tensor:
+        """What offsets and modulation are predicted from, ``u``."""
+        if self.backend != "reference" and fuses(x_nhwc, self.dw_conv, self.dw_norm, self.activation):
+            return depthwise_norm_gelu(x_nhwc, self.dw_conv, cast(nn.LayerNorm, self.dw_norm))
+        u = self.dw_conv(x_nhwc.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return cast(Tensor, self.activation(self.dw_norm(u)))
 
     def _predict(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Offsets and modulation logits, two views of one product; the operator reads them where they lie."""

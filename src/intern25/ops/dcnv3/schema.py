@@ -18,6 +18,7 @@ from torch import Tensor
 
 from intern25.ops.dcnv3 import dispatch
 from intern25.ops.dcnv3.geometry import Geometry, Pair
+from intern25.ops.eager import is_plain_eager
 
 Arguments = tuple[Pair, Pair, Pair, Pair, int, float, bool, bool]
 """A geometry as the operators take it, in the order of ``Geometry``'s fields."""
@@ -37,7 +38,7 @@ _LIBRARY.define(
 
 def call(x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> Tensor:
     """The operator on validated arguments, by the shortest way that keeps its meaning."""
-    if not _is_plain_eager(x, offset, mask):
+    if not is_plain_eager(x, offset, mask):
         return cast(Tensor, _FORWARD(x, offset, mask, *_arguments(geometry)))
     if torch.is_grad_enabled() and (x.requires_grad or offset.requires_grad or mask.requires_grad):
         return cast(Tensor, _EagerDCNv3.apply(x, offset, mask, geometry))
@@ -56,26 +57,9 @@ class _EagerDCNv3(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, offset, mask = ctx.saved_tensors  # once: checkpointing recomputes them
-        if torch.is_grad_enabled() or not _is_plain_eager(grad, x, offset, mask):
+        if torch.is_grad_enabled() or not is_plain_eager(grad, x, offset, mask):
             return (*_BACKWARD(grad, x, offset, mask, *_arguments(ctx.geometry)), None)
         return (*_run_backward(grad, x, offset, mask, ctx.geometry), None)
-
-
-_dispatch_modes = getattr(torch._C, "_len_torch_dispatch_stack", None)
-_functorch_level = getattr(getattr(torch._C, "_functorch", None), "peek_interpreter_stack", None)
-
-
-def _is_plain_eager(*tensors: Tensor) -> bool:
-    """Whether nothing watches or alters the call: compiler, tracer, profiler, functorch, subclass."""
-    if torch.compiler.is_compiling() or _dispatch_modes is None or _functorch_level is None:
-        return False
-    return (
-        _dispatch_modes() == 0
-        and _functorch_level() is None
-        and torch._C._get_tracing_state() is None
-        and not torch.autograd.profiler._is_profiler_enabled
-        and all(type(tensor) in (Tensor, torch.nn.Parameter) and not tensor.is_meta for tensor in tensors)
-    )
 
 
 def _arguments(geometry: Geometry) -> Arguments:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The structures of native/inference.h, field by field."""
+"""The structures of native/inference.h and native/training.h, field by field."""
 
 from __future__ import annotations
 
@@ -76,3 +76,22 @@ class LinearCall(ctypes.Structure):
         ("linear", LinearStructure),
         *_fields(_POINTER, "input output"),
     ]
+
+
+class DepthwiseCall(ctypes.Structure):
+    """``DepthwiseCall``: depth-wise convolution, norm and GELU, forward or backward."""
+
+    _fields_ = [
+        *_fields(_INTEGER, "batch height width channels kernel threads"),
+        ("epsilon", ctypes.c_double),
+        *_fields(_POINTER, "input weight"),
+        ("norm", NormStructure),
+        *_fields(_POINTER, "convolved statistics output"),
+        *_fields(_POINTER, "grad_output grad_convolved grad_input grad_parameters"),
+    ]
+
+
+class GeluGradientCall(ctypes.Structure):
+    """``GeluGradientCall``: gradient of GELU and of the bias before it."""
+
+    _fields_ = [*_fields(_INTEGER, "rows channels threads"), *_fields(_POINTER, "input gradient grad_bias")]

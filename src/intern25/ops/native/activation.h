@@ -34,6 +34,15 @@ INTERN25_INLINE typename S::Vector gelu(typename S::Vector x) {
     return S::fma(half, error_function<S>(S::mul(x, S::broadcast(0.70710678118654752f))), half);
 }
 
+// Derivative of gelu: the normal distribution function plus x times its density.
+template <class S>
+INTERN25_INLINE typename S::Vector gelu_slope(typename S::Vector x) {
+    const auto half = S::broadcast(0.5f);
+    const auto below = S::fma(half, error_function<S>(S::mul(x, S::broadcast(0.70710678118654752f))), half);
+    const auto density = exponential<S>(S::mul(S::mul(x, x), S::broadcast(-0.5f)));
+    return S::fma(S::mul(x, S::broadcast(0.39894228040143268f)), density, below);
+}
+
 // In place; `count` is a multiple of the vector's width.
 template <class S>
 INTERN25_INLINE void gelu(float* row, int64_t count) {
