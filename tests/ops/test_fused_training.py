@@ -16,7 +16,7 @@ from intern25.backbones import INTERNIMAGE_NANO, InternImageClassifier
 from intern25.backbones.internimage import MLP
 from intern25.ops import DCNv3, native
 from intern25.ops.backends import Refusal
-from intern25.ops.fused.training import depthwise_norm_gelu, fuses, mlp
+from intern25.ops.fused.training import LayerNorm, depthwise_norm_gelu, fuses, mlp
 
 pytestmark = pytest.mark.skipif(
     isinstance(native.library(), Refusal), reason="the native library is not built"
@@ -42,7 +42,7 @@ def threads() -> Iterator[None]:
 def embedding(channels: int, kernel: int) -> nn.ModuleList:
     torch.manual_seed(channels + kernel)
     convolution = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
-    norm = nn.LayerNorm(channels, eps=1e-6)
+    norm = LayerNorm(channels, eps=1e-6)
     nn.init.normal_(norm.weight, 1.0, 0.5)
     nn.init.normal_(norm.bias, 0.0, 0.5)
     return nn.ModuleList([convolution, norm])
@@ -97,6 +97,29 @@ def test_depthwise_norm_gelu(
 ) -> None:
     x = torch.randn(2, *size, channels, generator=torch.Generator().manual_seed(0))
     assert_same(embed_fused, embed_plainly, embedding(channels, kernel), x)
+
+
+def norm_plainly(layers: nn.ModuleList, x: Tensor) -> Tensor:
+    return nn.LayerNorm.forward(layers[1], x)
+
+
+def norm_fused(layers: nn.ModuleList, x: Tensor) -> Tensor:
+    assert fuses(x, layers[1])
+    return layers[1](x)
+
+
+@pytest.mark.parametrize(("channels", "size"), [(16, (0, 3)), (48, (7,)), (80, (1, 3)), (32, (70, 4))])
+def test_layer_norm(instruction_set: str, channels: int, size: tuple[int, ...]) -> None:
+    x = 100 + torch.randn(2, *size, channels, generator=torch.Generator().manual_seed(0))
+    layers = embedding(channels, 1)
+    expected = differentiate_norm(norm_plainly, copy.deepcopy(layers).double(), x.double())
+    for ours, oracle in zip(differentiate_norm(norm_fused, layers, x), expected, strict=True):
+        # the offset of 100 costs two of float32's seven digits
+        assert torch.allclose(ours.double(), oracle, rtol=0, atol=2e-3)
+
+
+def differentiate_norm(function: Layer, layers: nn.ModuleList, x: Tensor) -> list[Tensor]:
+    return differentiate(lambda members, x: function(nn.ModuleList([layers[0], *members]), x), layers[1:], x)
 
 
 @pytest.mark.parametrize(("channels", "hidden"), [(16, 64), (5, 7), (24, 33)])

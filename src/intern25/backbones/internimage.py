@@ -207,12 +207,12 @@ class DropPath(nn.Module):
         super().__init__()
         self.rate = rate
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Same shape as ``x``."""
+    def forward(self, x: Tensor, branch: Tensor) -> Tensor:
+        """Return ``x`` plus the branch, of the same shape, or plus nothing."""
         if not self.training or self.rate == 0.0:
-            return x
+            return x + branch
         keep = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(1.0 - self.rate)
-        return x * keep.div_(1.0 - self.rate)
+        return torch.addcmul(x, branch, keep.div_(1.0 - self.rate))
 
     def extra_repr(self) -> str:
         """Show the rate."""
@@ -245,7 +245,7 @@ class ResidualBranch(nn.Module):
         branch = self.post_norm(self.function(self.pre_norm(x)))
         if self.scale is not None:
             branch = branch * self.scale
-        return x + cast(Tensor, self.drop_path(branch))
+        return cast(Tensor, self.drop_path(x, branch))
 
 
 class InternImageBlock(nn.Module):

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
+from intern25.ops.fused.training import LayerNorm
+
 NormName = Literal["LN", "BN"]
 ActivationName = Literal["GELU", "SiLU", "ReLU"]
 
@@ -25,7 +27,7 @@ class BatchNormNHWC(nn.BatchNorm2d):
 def build_norm(channels: int, norm: NormName) -> nn.Module:
     """Normalisation over the last axis of ``(N, H, W, channels)``: ``"LN"`` or ``"BN"``."""
     if norm == "LN":
-        return nn.LayerNorm(channels, eps=LAYER_NORM_EPS)
+        return LayerNorm(channels, eps=LAYER_NORM_EPS)
     if norm == "BN":
         return BatchNormNHWC(channels)
     raise ValueError(f"norm={norm!r} is unknown; use one of {', '.join(get_args(NormName))}")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from intern25.ops.backends import BackendName
 from intern25.ops.dcnv3 import functional
 from intern25.ops.dcnv3.geometry import Geometry, Pair, as_pair
-from intern25.ops.fused.training import depthwise_norm_gelu, fuses
+from intern25.ops.fused.training import LayerNorm, depthwise_norm_gelu, fuses
 from intern25.ops.layers import ActivationName, NormName, build_activation, build_norm
 
 _LOGGER = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class DCNv3(nn.Module):
     def _embed(self, x_nhwc: Tensor) -> Tensor:
         """What offsets and modulation are predicted from, ``u``."""
         if self.backend != "reference" and fuses(x_nhwc, self.dw_conv, self.dw_norm, self.activation):
-            return depthwise_norm_gelu(x_nhwc, self.dw_conv, cast(nn.LayerNorm, self.dw_norm))
+            return depthwise_norm_gelu(x_nhwc, self.dw_conv, cast(LayerNorm, self.dw_norm))
         u = self.dw_conv(x_nhwc.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return cast(Tensor, self.activation(self.dw_norm(u)))
 

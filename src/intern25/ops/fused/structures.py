@@ -91,7 +91,19 @@ class DepthwiseCall(ctypes.Structure):
     ]
 
 
-class GeluGradientCall(ctypes.Structure):
-    """``GeluGradientCall``: gradient of GELU and of the bias before it."""
+class NormCall(ctypes.Structure):
+    """``NormCall``: layer normalisation, forward or backward."""
 
-    _fields_ = [*_fields(_INTEGER, "rows channels threads"), *_fields(_POINTER, "input gradient grad_bias")]
+    _fields_ = [
+        *_fields(_INTEGER, "rows channels threads"),
+        ("epsilon", ctypes.c_double),
+        ("input", _POINTER),
+        ("norm", NormStructure),
+        *_fields(_POINTER, "statistics output grad_output grad_input grad_parameters"),
+    ]
+
+
+class BiasGeluCall(ctypes.Structure):
+    """``BiasGeluCall``: bias and GELU, forward or backward."""
+
+    _fields_ = [*_fields(_INTEGER, "rows channels threads"), *_fields(_POINTER, "input bias output")]

@@ -11,7 +11,6 @@ import functools
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from intern25.ops import native
@@ -20,22 +19,23 @@ from intern25.ops.eager import is_plain_eager
 from intern25.ops.fused import structures
 
 LANES = 16
-"""The channels of a depth-wise convolution are a multiple of this."""
+"""Channels of depth-wise convolutions and norms are a multiple of this."""
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 @functools.cache
 def _is_ready() -> bool:
     library = native.library()
-    return not isinstance(library, Refusal) and hasattr(library, "intern25_gelu_gradient")
+    return not isinstance(library, Refusal) and hasattr(library, "intern25_bias_gelu_forward")
 
 
 def fuses(x: Tensor, *modules: nn.Module) -> bool:
     """Whether a differentiable float32 CPU call of these modules may run fused: nobody would notice."""
+    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        return False
     return (
         x.device.type == "cpu"
         and x.dtype == torch.float32
-        and torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
         and _is_ready()
         and all(_is_plain(module) for module in modules)
@@ -65,15 +65,17 @@ def _is_depthwise(convolution: Any) -> bool:
     )
 
 
-_CHECKS: dict[type[nn.Module], Any] = {
-    nn.Linear: lambda linear: linear.bias is not None,
-    nn.LayerNorm: lambda norm: norm.weight is not None and norm.bias is not None and norm.weight.ndim == 1,
-    nn.GELU: lambda activation: activation.approximate == "none",
-    nn.Conv2d: _is_depthwise,
-}
+class LayerNorm(nn.LayerNorm):
+    """torch's layer normalisation over the last axis, which trains fused."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as ``x``."""
+        if fuses(x, self):
+            return cast(Tensor, _LayerNorm.apply(x, self.weight, self.bias, float(self.eps)))
+        return super().forward(x)
 
 
-def depthwise_norm_gelu(x: Tensor, convolution: nn.Conv2d, norm: nn.LayerNorm) -> Tensor:
+def depthwise_norm_gelu(x: Tensor, convolution: nn.Conv2d, norm: LayerNorm) -> Tensor:
     """GELU(norm(convolution(x))) of an ``(N, H, W, C)`` map."""
     return cast(
         Tensor,
@@ -86,6 +88,43 @@ def depthwise_norm_gelu(x: Tensor, convolution: nn.Conv2d, norm: nn.LayerNorm) -
 def mlp(x: Tensor, first: nn.Linear, second: nn.Linear) -> Tensor:
     """second(GELU(first(x))) over the last axis."""
     return cast(Tensor, _MLP.apply(x, first.weight, first.bias, second.weight, second.bias))
+
+
+def _is_norm(norm: Any) -> bool:
+    return len(norm.normalized_shape) == 1 and norm.normalized_shape[0] % LANES == 0 and norm.bias is not None
+
+
+_CHECKS: dict[type[nn.Module], Any] = {
+    nn.Linear: lambda linear: linear.bias is not None,
+    LayerNorm: _is_norm,
+    nn.GELU: lambda activation: activation.approximate == "none",
+    nn.Conv2d: _is_depthwise,
+}
+
+
+class _LayerNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gain: Tensor, bias: Tensor, epsilon: float) -> Tensor:
+        x = x.contiguous()
+        output, statistics = torch.empty_like(x), x.new_empty((x.numel() // x.shape[-1], 2))
+        ctx.epsilon = epsilon
+        ctx.save_for_backward(x, gain, bias, statistics)
+        call = _norm_call(x, gain, bias, statistics, epsilon)
+        call.output = output.data_ptr()
+        _run("norm_forward", call)
+        return output
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, gain, bias, statistics = ctx.saved_tensors
+        grad = grad.contiguous()
+        grad_x, grad_parameters = torch.empty_like(x), gain.new_empty((2, gain.shape[0]))
+        call = _norm_call(x, gain, bias, statistics, ctx.epsilon)
+        call.grad_output, call.grad_input = grad.data_ptr(), grad_x.data_ptr()
+        call.grad_parameters = grad_parameters.data_ptr()
+        _run("norm_backward", call)
+        return grad_x, *grad_parameters.unbind(), None
 
 
 class _DepthwiseNormGelu(torch.autograd.Function):
@@ -126,8 +165,9 @@ class _MLP(torch.autograd.Function):
         ctx: Any, x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        hidden = torch.addmm(bias1, rows, weight1.T)
-        activated = F.gelu(hidden)
+        hidden = rows @ weight1.T
+        activated = torch.empty_like(hidden)
+        _bias_gelu("forward", hidden, bias1.contiguous(), activated)
         ctx.save_for_backward(rows, weight1, hidden, activated, weight2)
         return torch.addmm(bias2, activated, weight2.T).view(*x.shape[:-1], -1)
 
@@ -139,17 +179,7 @@ class _MLP(torch.autograd.Function):
         shape, grad = grad.shape, grad.reshape(-1, grad.shape[-1])
         grad_hidden = grad @ weight2
         grad_bias1 = hidden.new_empty(hidden.shape[1])
-        _run(
-            "gelu_gradient",
-            structures.GeluGradientCall(
-                rows=hidden.shape[0],
-                channels=hidden.shape[1],
-                threads=torch.get_num_threads(),
-                input=hidden.data_ptr(),
-                gradient=grad_hidden.data_ptr(),
-                grad_bias=grad_bias1.data_ptr(),
-            ),
-        )
+        _bias_gelu("backward", hidden, grad_bias1, grad_hidden)
         return (
             (grad_hidden @ weight1).view(*shape[:-1], -1) if needs_x else None,
             grad_hidden.T @ rows if needs_weight1 else None,
@@ -157,6 +187,33 @@ class _MLP(torch.autograd.Function):
             grad.T @ activated if needs_weight2 else None,
             grad.sum(0) if needs_bias2 else None,
         )
+
+
+def _bias_gelu(direction: str, hidden: Tensor, bias: Tensor, activated: Tensor) -> None:
+    """Forward or, with gradients in place of ``bias`` and ``activated``, backward; see native/training.h."""
+    call = structures.BiasGeluCall(
+        rows=hidden.shape[0],
+        channels=hidden.shape[1],
+        threads=torch.get_num_threads(),
+        input=hidden.data_ptr(),
+        bias=bias.data_ptr(),
+        output=activated.data_ptr(),
+    )
+    _run(f"bias_gelu_{direction}", call)
+
+
+def _norm_call(
+    x: Tensor, gain: Tensor, bias: Tensor, statistics: Tensor, epsilon: float
+) -> structures.NormCall:
+    return structures.NormCall(
+        rows=statistics.shape[0],
+        channels=x.shape[-1],
+        threads=torch.get_num_threads(),
+        epsilon=epsilon,
+        input=x.data_ptr(),
+        norm=structures.NormStructure(gain.data_ptr(), bias.data_ptr()),
+        statistics=statistics.data_ptr(),
+    )
 
 
 def _depthwise_call(  # noqa: PLR0913 - what both directions read

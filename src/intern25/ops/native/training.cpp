@@ -12,6 +12,18 @@ INTERN25_EXPORT int intern25_depthwise_backward(const intern25::DepthwiseCall* c
     return INTERN25_DISPATCH(call, depthwise_backward);
 }
 
-INTERN25_EXPORT int intern25_gelu_gradient(const intern25::GeluGradientCall* call) {
-    return INTERN25_DISPATCH(call, gelu_gradient);
+INTERN25_EXPORT int intern25_norm_forward(const intern25::NormCall* call) {
+    return INTERN25_DISPATCH(call, norm_forward);
+}
+
+INTERN25_EXPORT int intern25_norm_backward(const intern25::NormCall* call) {
+    return INTERN25_DISPATCH(call, norm_backward);
+}
+
+INTERN25_EXPORT int intern25_bias_gelu_forward(const intern25::BiasGeluCall* call) {
+    return INTERN25_DISPATCH(call, bias_gelu_forward);
+}
+
+INTERN25_EXPORT int intern25_bias_gelu_backward(const intern25::BiasGeluCall* call) {
+    return INTERN25_DISPATCH(call, bias_gelu_backward);
 }

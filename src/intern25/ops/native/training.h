@@ -25,18 +25,35 @@ struct DepthwiseCall {
     float* grad_parameters;       // (kernel * kernel + 3, C): taps, bias, gain and bias of the norm
 };
 
-// In place: the gradient of y = GELU(x + b) with respect to y becomes that with respect to x; its sum that of b.
-struct GeluGradientCall {
+// Layer normalisation of rows; channels are a multiple of 16.
+struct NormCall {
     int64_t rows, channels, threads;
-    const float* input;           // (rows, C), x + b
-    float* gradient;              // (rows, C)
-    float* grad_bias;             // (C)
+    double epsilon;
+    const float* input;           // (rows, C)
+    Norm norm;
+    float* statistics;            // (rows, 2): mean and 1 / deviation; written forward, read backward
+    float* output;                // (rows, C)
+    const float* grad_output;     // backward only, from here on
+    float* grad_input;            // (rows, C)
+    float* grad_parameters;       // (2, C): gain, bias
+};
+
+// y = GELU(x + b). Forward, x is replaced by x + b. Backward, in place, the gradient with respect to y becomes that
+// with respect to x, and its sum over the rows that of b.
+struct BiasGeluCall {
+    int64_t rows, channels, threads;
+    float* input;                 // (rows, C): x, later x + b
+    float* bias;                  // (C): b, backward its gradient
+    float* output;                // (rows, C): y, backward the gradient
 };
 
 #define INTERN25_DECLARE_TRAINING(set)                           \
     int depthwise_forward_##set(const DepthwiseCall& call);      \
     int depthwise_backward_##set(const DepthwiseCall& call);     \
-    int gelu_gradient_##set(const GeluGradientCall& call);
+    int norm_forward_##set(const NormCall& call);                \
+    int norm_backward_##set(const NormCall& call);               \
+    int bias_gelu_forward_##set(const BiasGeluCall& call);       \
+    int bias_gelu_backward_##set(const BiasGeluCall& call);
 
 INTERN25_DECLARE_TRAINING(portable)
 INTERN25_DECLARE_TRAINING(avx2)

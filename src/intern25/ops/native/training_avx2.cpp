@@ -8,6 +8,9 @@ namespace intern25 {
 
 int depthwise_forward_avx2(const DepthwiseCall& call) { return depthwise_forward<Avx2>(call); }
 int depthwise_backward_avx2(const DepthwiseCall& call) { return depthwise_backward<Avx2>(call); }
-int gelu_gradient_avx2(const GeluGradientCall& call) { return gelu_gradient<Avx2>(call); }
+int norm_forward_avx2(const NormCall& call) { return norm_forward<Avx2>(call); }
+int norm_backward_avx2(const NormCall& call) { return norm_backward<Avx2>(call); }
+int bias_gelu_forward_avx2(const BiasGeluCall& call) { return bias_gelu_forward<Avx2>(call); }
+int bias_gelu_backward_avx2(const BiasGeluCall& call) { return bias_gelu_backward<Avx2>(call); }
 
 }  // namespace intern25

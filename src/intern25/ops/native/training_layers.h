@@ -12,6 +12,7 @@ namespace intern25 {
 namespace {
 
 constexpr int64_t kMostBands = 64;
+constexpr int64_t kRowGrain = 32;
 
 // Calls body(band, begin, end) for bands of [0, count), in parallel, then adds the bands' sums in order.
 template <class Body>
@@ -49,6 +50,17 @@ INTERN25_INLINE void row_statistics(const float* row, int64_t channels, float ep
     to[1] = 1.0f / sqrtf(S::sum(squares) / static_cast<float>(channels) + epsilon);
 }
 
+// gain * unit + bias of a row whose statistics are known.
+template <class S, After kAfter>
+INTERN25_INLINE void scale_row(const float* from, const float* statistics, Norm norm, int64_t channels, float* to) {
+    const auto mean = S::broadcast(statistics[0]), scale = S::broadcast(statistics[1]);
+    for (int64_t c = 0; c < channels; c += S::width) {
+        const auto unit = S::mul(S::sub(S::load(from + c), mean), scale);
+        const auto y = S::fma(unit, S::load(norm.gain + c), S::load(norm.bias + c));
+        S::store(to + c, kAfter == After::kGelu ? gelu<S>(y) : y);
+    }
+}
+
 template <class S>
 int depthwise_forward(const DepthwiseCall& call) {
     const int64_t channels = call.channels;
@@ -60,12 +72,21 @@ int depthwise_forward(const DepthwiseCall& call) {
             depthwise_pixel<S>(image, call.height, call.width, channels, line % call.height, pixel % call.width,
                                call.kernel, call.weight, row);
             row_statistics<S>(row, channels, static_cast<float>(call.epsilon), statistics);
-            const auto mean = S::broadcast(statistics[0]), scale = S::broadcast(statistics[1]);
-            for (int64_t c = 0; c < channels; c += S::width) {
-                const auto unit = S::mul(S::sub(S::load(row + c), mean), scale);
-                const auto y = S::fma(unit, S::load(call.norm.gain + c), S::load(call.norm.bias + c));
-                S::store(call.output + pixel * channels + c, gelu<S>(y));
-            }
+            scale_row<S, After::kGelu>(row, statistics, call.norm, channels, call.output + pixel * channels);
+        }
+        return static_cast<int>(kOk);
+    });
+}
+
+template <class S>
+int norm_forward(const NormCall& call) {
+    const int64_t channels = call.channels;
+    return parallel_ranges(call.rows, kRowGrain, call.threads, [&](int64_t first, int64_t last) {
+        for (int64_t row = first; row < last; ++row) {
+            const float* from = call.input + row * channels;
+            float* statistics = call.statistics + 2 * row;
+            row_statistics<S>(from, channels, static_cast<float>(call.epsilon), statistics);
+            scale_row<S, After::kNothing>(from, statistics, call.norm, channels, call.output + row * channels);
         }
         return static_cast<int>(kOk);
     });
@@ -76,19 +97,18 @@ INTERN25_INLINE void accumulate(float* sum, typename S::Vector a) {
     S::store(sum, S::add(S::load(sum), a));
 }
 
-// Through GELU and the norm of one pixel; adds to the gradients of the norm and of the convolution's bias.
-template <class S>
-INTERN25_INLINE void norm_backward(const DepthwiseCall& call, int64_t pixel, float* grad_bias, float* grad_gain,
-                                   float* grad_norm_bias) {
-    const int64_t channels = call.channels, at = pixel * channels;
-    const auto mean = S::broadcast(call.statistics[2 * pixel]), scale = S::broadcast(call.statistics[2 * pixel + 1]);
-    float* to = call.grad_convolved + at;
+// Gradient through the norm of one row, and through the GELU behind it; adds to the gradients of gain and bias.
+template <class S, After kAfter>
+INTERN25_INLINE void row_backward(const float* from, const float* statistics, Norm norm, int64_t channels,
+                                  const float* grad_output, float* to, float* grad_gain, float* grad_norm_bias) {
+    const auto mean = S::broadcast(statistics[0]), scale = S::broadcast(statistics[1]);
     auto total = S::zero(), along = S::zero();
-    const auto unit_of = [&](int64_t c) { return S::mul(S::sub(S::load(call.convolved + at + c), mean), scale); };
     for (int64_t c = 0; c < channels; c += S::width) {
-        const auto unit = unit_of(c), gain = S::load(call.norm.gain + c);
-        const auto slope = gelu_slope<S>(S::fma(unit, gain, S::load(call.norm.bias + c)));
-        const auto grad = S::mul(S::load(call.grad_output + at + c), slope);
+        const auto unit = S::mul(S::sub(S::load(from + c), mean), scale), gain = S::load(norm.gain + c);
+        auto grad = S::load(grad_output + c);
+        if constexpr (kAfter == After::kGelu) {
+            grad = S::mul(grad, gelu_slope<S>(S::fma(unit, gain, S::load(norm.bias + c))));
+        }
         accumulate<S>(grad_gain + c, S::mul(grad, unit));
         accumulate<S>(grad_norm_bias + c, grad);
         const auto scaled = S::mul(grad, gain);
@@ -99,11 +119,22 @@ INTERN25_INLINE void norm_backward(const DepthwiseCall& call, int64_t pixel, flo
     const float share = 1.0f / static_cast<float>(channels);
     const auto mean_grad = S::broadcast(S::sum(total) * share), mean_along = S::broadcast(S::sum(along) * share);
     for (int64_t c = 0; c < channels; c += S::width) {
-        const auto projected = S::fma(unit_of(c), mean_along, mean_grad);
-        const auto grad = S::mul(S::sub(S::load(to + c), projected), scale);
-        accumulate<S>(grad_bias + c, grad);
-        S::store(to + c, grad);
+        const auto unit = S::mul(S::sub(S::load(from + c), mean), scale);
+        S::store(to + c, S::mul(S::sub(S::load(to + c), S::fma(unit, mean_along, mean_grad)), scale));
     }
+}
+
+template <class S>
+int norm_backward(const NormCall& call) {
+    const int64_t channels = call.channels;
+    return sum_in_bands(call.rows, 2 * channels, call.threads, call.grad_parameters,
+                        [&](float* sums, int64_t first, int64_t last) {
+        for (int64_t row = first; row < last; ++row) {
+            row_backward<S, After::kNothing>(call.input + row * channels, call.statistics + 2 * row, call.norm,
+                                             channels, call.grad_output + row * channels,
+                                             call.grad_input + row * channels, sums, sums + channels);
+        }
+    });
 }
 
 // Adds one output pixel's share to the gradients of all taps.
@@ -132,7 +163,13 @@ int depthwise_backward(const DepthwiseCall& call) {
     int failed = sum_in_bands(lines, 3 * channels, call.threads, grad_rest,
                               [&](float* sums, int64_t first, int64_t last) {
         for (int64_t pixel = first * call.width; pixel < last * call.width; ++pixel) {
-            norm_backward<S>(call, pixel, sums, sums + channels, sums + 2 * channels);
+            const int64_t at = pixel * channels;
+            row_backward<S, After::kGelu>(call.convolved + at, call.statistics + 2 * pixel, call.norm, channels,
+                                          call.grad_output + at, call.grad_convolved + at, sums + channels,
+                                          sums + 2 * channels);
+            for (int64_t c = 0; c < channels; c += S::width) {
+                accumulate<S>(sums + c, S::load(call.grad_convolved + at + c));
+            }
         }
     });
     // The gradient of a convolution is one with the taps in reverse order and no bias.
@@ -157,21 +194,40 @@ int depthwise_backward(const DepthwiseCall& call) {
 }
 
 template <class S>
-int gelu_gradient(const GeluGradientCall& call) {
+INTERN25_INLINE typename S::Vector load_some(const float* from, int n) {
+    return n == S::width ? S::load(from) : S::load_first(from, n);
+}
+
+template <class S>
+INTERN25_INLINE void store_some(float* to, typename S::Vector a, int n) {
+    n == S::width ? S::store(to, a) : S::store_first(to, a, n);
+}
+
+template <class S>
+int bias_gelu_forward(const BiasGeluCall& call) {
     const int64_t channels = call.channels;
-    const auto load = [](const float* at, int n) { return n == S::width ? S::load(at) : S::load_first(at, n); };
-    const auto store = [](float* at, typename S::Vector a, int n) {
-        n == S::width ? S::store(at, a) : S::store_first(at, a, n);
-    };
-    return sum_in_bands(call.rows, channels, call.threads, call.grad_bias,
-                        [&](float* sums, int64_t first, int64_t last) {
-        for (int64_t row = first; row < last; ++row) {
-            const float* input = call.input + row * channels;
-            float* gradient = call.gradient + row * channels;
+    return parallel_ranges(call.rows, kRowGrain, call.threads, [&](int64_t first, int64_t last) {
+        for (int64_t at = first * channels; at < last * channels; at += channels) {
             for_vectors<S>(channels, [&](int64_t c, int n) {
-                const auto grad = S::mul(load(gradient + c, n), gelu_slope<S>(load(input + c, n)));
-                store(sums + c, S::add(load(sums + c, n), grad), n);
-                store(gradient + c, grad, n);
+                const auto x = S::add(load_some<S>(call.input + at + c, n), load_some<S>(call.bias + c, n));
+                store_some<S>(call.input + at + c, x, n);
+                store_some<S>(call.output + at + c, gelu<S>(x), n);
+            });
+        }
+        return static_cast<int>(kOk);
+    });
+}
+
+template <class S>
+int bias_gelu_backward(const BiasGeluCall& call) {
+    const int64_t channels = call.channels;
+    return sum_in_bands(call.rows, channels, call.threads, call.bias, [&](float* sums, int64_t first, int64_t last) {
+        for (int64_t at = first * channels; at < last * channels; at += channels) {
+            for_vectors<S>(channels, [&](int64_t c, int n) {
+                const auto slope = gelu_slope<S>(load_some<S>(call.input + at + c, n));
+                const auto grad = S::mul(load_some<S>(call.output + at + c, n), slope);
+                store_some<S>(sums + c, S::add(load_some<S>(sums + c, n), grad), n);
+                store_some<S>(call.output + at + c, grad, n);
             });
         }
     });

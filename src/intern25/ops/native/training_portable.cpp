@@ -10,6 +10,9 @@ using Floats = Portable<float, 4>;
 
 int depthwise_forward_portable(const DepthwiseCall& call) { return depthwise_forward<Floats>(call); }
 int depthwise_backward_portable(const DepthwiseCall& call) { return depthwise_backward<Floats>(call); }
-int gelu_gradient_portable(const GeluGradientCall& call) { return gelu_gradient<Floats>(call); }
+int norm_forward_portable(const NormCall& call) { return norm_forward<Floats>(call); }
+int norm_backward_portable(const NormCall& call) { return norm_backward<Floats>(call); }
+int bias_gelu_forward_portable(const BiasGeluCall& call) { return bias_gelu_forward<Floats>(call); }
+int bias_gelu_backward_portable(const BiasGeluCall& call) { return bias_gelu_backward<Floats>(call); }
 
 }  // namespace intern25
