@@ -92,34 +92,24 @@ def assert_same(fused: Layer, plainly: Layer, layers: nn.ModuleList, x: Tensor) 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
 @pytest.mark.parametrize(("channels", "size"), [(16, (9, 7)), (48, (1, 5)), (80, (3, 1)), (32, (70, 4))])
-def test_depthwise_norm_gelu(
-    instruction_set: str, kernel: int, channels: int, size: tuple[int, int]
-) -> None:
+def test_depthwise_norm_gelu(instruction_set: str, kernel: int, channels: int, size: tuple[int, int]) -> None:
     x = torch.randn(2, *size, channels, generator=torch.Generator().manual_seed(0))
     assert_same(embed_fused, embed_plainly, embedding(channels, kernel), x)
 
 
 def norm_plainly(layers: nn.ModuleList, x: Tensor) -> Tensor:
-    return nn.LayerNorm.forward(layers[1], x)
+    return nn.LayerNorm.forward(layers[0], x)
 
 
 def norm_fused(layers: nn.ModuleList, x: Tensor) -> Tensor:
-    assert fuses(x, layers[1])
-    return layers[1](x)
+    assert x.dtype == torch.float64 or fuses(x, layers[0])
+    return layers[0](x)
 
 
 @pytest.mark.parametrize(("channels", "size"), [(16, (0, 3)), (48, (7,)), (80, (1, 3)), (32, (70, 4))])
 def test_layer_norm(instruction_set: str, channels: int, size: tuple[int, ...]) -> None:
-    x = 100 + torch.randn(2, *size, channels, generator=torch.Generator().manual_seed(0))
-    layers = embedding(channels, 1)
-    expected = differentiate_norm(norm_plainly, copy.deepcopy(layers).double(), x.double())
-    for ours, oracle in zip(differentiate_norm(norm_fused, layers, x), expected, strict=True):
-        # the offset of 100 costs two of float32's seven digits
-        assert torch.allclose(ours.double(), oracle, rtol=0, atol=2e-3)
-
-
-def differentiate_norm(function: Layer, layers: nn.ModuleList, x: Tensor) -> list[Tensor]:
-    return differentiate(lambda members, x: function(nn.ModuleList([layers[0], *members]), x), layers[1:], x)
+    x = 10 + torch.randn(2, *size, channels, generator=torch.Generator().manual_seed(0))
+    assert_same(norm_fused, norm_plainly, embedding(channels, 1)[1:], x)
 
 
 @pytest.mark.parametrize(("channels", "hidden"), [(16, 64), (5, 7), (24, 33)])
@@ -130,9 +120,7 @@ def test_mlp(instruction_set: str, channels: int, hidden: int, size: tuple[int, 
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.integers(0, 2), st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.sampled_from([1, 3, 5])
-)
+@given(st.integers(0, 2), st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.sampled_from([1, 3, 5]))
 def test_any_map(batch: int, height: int, width: int, lanes: int, kernel: int) -> None:
     x = torch.randn(batch, height, width, 16 * lanes, generator=torch.Generator().manual_seed(height))
     assert_same(embed_fused, embed_plainly, embedding(16 * lanes, kernel), x)
@@ -154,7 +142,8 @@ def test_nan_stays(instruction_set: str) -> None:
     x = torch.zeros(1, 4, 4, 16)
     x[0, 0, 0, 0] = torch.nan
     output, grad_x = differentiate(embed_fused, embedding(16, 3), x)[:2]
-    assert output[0, 0, 0].isnan().all() and output[0, 3, 3].isfinite().all()
+    assert output[0, 0, 0].isnan().all()
+    assert output[0, 3, 3].isfinite().all()
     assert grad_x[0, 0, 0].isnan().any()
 
 
@@ -178,8 +167,10 @@ def test_frozen_layers_get_no_gradient() -> None:
     first, second = layers_of_mlp(8, 16)
     first.requires_grad_(False)
     mlp(torch.randn(3, 8), first, second).sum().backward()
-    assert first.weight.grad is None and first.bias.grad is None
-    assert second.weight.grad is not None and second.bias.grad is not None
+    assert first.weight.grad is None
+    assert first.bias.grad is None
+    assert second.weight.grad is not None
+    assert second.bias.grad is not None
 
 
 def test_who_may_notice_gets_the_modules() -> None:
@@ -200,6 +191,16 @@ def test_who_may_notice_gets_the_modules() -> None:
     assert not fuses(x, convolution, norm, gelu)
     handle.remove()
     assert fuses(x, convolution, norm, gelu)
+
+
+def test_wrong_shapes_are_refused() -> None:
+    convolution, norm = embedding(16, 3)
+    with pytest.raises(ValueError, match=r"expected \(N, H, W, 16\)"):
+        depthwise_norm_gelu(torch.zeros(1, 4, 4, 32), convolution, norm)
+    with pytest.raises(RuntimeError, match="normalized_shape"):
+        norm(torch.zeros(4, 32))
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        mlp(torch.zeros(4, 32), *layers_of_mlp(16, 64))
 
 
 def test_functional_transforms_see_plain_layers() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 from typing import Any, cast
 
 import torch
@@ -38,6 +39,7 @@ def fuses(x: Tensor, *modules: nn.Module) -> bool:
         and x.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and _is_ready()
+        and not torch.nn.modules.module._has_any_global_hook()
         and all(_is_plain(module) for module in modules)
         and is_plain_eager(x, *(p for module in modules for p in module.parameters()))
     )
@@ -47,8 +49,9 @@ def _is_plain(module: nn.Module) -> bool:
     """A float32 linear layer, square depth-wise convolution, layer norm or exact GELU, with no hooks."""
     if any(getattr(module, hooks) for hooks in _HOOKS) or type(module) not in _CHECKS:
         return False
-    on_cpu = all(p.dtype == torch.float32 and p.device.type == "cpu" for p in module.parameters())
-    return on_cpu and _CHECKS[type(module)](module)
+    return _CHECKS[type(module)](module) and all(
+        p.dtype == torch.float32 and p.device.type == "cpu" and p.is_contiguous() for p in module.parameters()
+    )
 
 
 def _is_depthwise(convolution: Any) -> bool:
@@ -70,13 +73,18 @@ class LayerNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as ``x``."""
-        if fuses(x, self):
+        if fuses(x, self) and x.shape[-1:] == self.normalized_shape:
             return cast(Tensor, _LayerNorm.apply(x, self.weight, self.bias, float(self.eps)))
         return super().forward(x)
 
 
 def depthwise_norm_gelu(x: Tensor, convolution: nn.Conv2d, norm: LayerNorm) -> Tensor:
     """GELU(norm(convolution(x))) of an ``(N, H, W, C)`` map."""
+    if x.ndim != 4 or not x.shape[3] == convolution.in_channels == norm.normalized_shape[0]:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}, expected (N, H, W, {convolution.in_channels}) "
+            f"for a norm over {norm.normalized_shape[0]} channels"
+        )
     return cast(
         Tensor,
         _DepthwiseNormGelu.apply(
@@ -216,7 +224,7 @@ def _norm_call(
     )
 
 
-def _depthwise_call(  # noqa: PLR0913 - what both directions read
+def _depthwise_call(
     x: Tensor,
     taps: Tensor,
     gain: Tensor,
@@ -243,7 +251,7 @@ def _depthwise_call(  # noqa: PLR0913 - what both directions read
 
 
 def _kernel_size(taps: Tensor) -> int:
-    return round((taps.shape[0] - 1) ** 0.5)
+    return math.isqrt(taps.shape[0] - 1)
 
 
 def _run(name: str, call: ctypes.Structure) -> None:
