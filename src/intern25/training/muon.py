@@ -118,9 +118,12 @@ class Muon(Optimizer):
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     r"""Replace the singular values of every matrix by values near 1.
 
-    $$ X \leftarrow a X + (b A + c A^2) X, \quad A = X X^\top, \qquad X_0 = G / \lVert G \rVert_F $$
+    $$ X \leftarrow P X, \quad P = a I + b A + c A^2, \quad A = X X^\top, \qquad X_0 = G / \lVert G \rVert_F $$
 
-    Convention: float32 on a CPU, bfloat16 on an accelerator; the values reached lie in about 0.7..1.2.
+    Every ``P`` is a polynomial of the first ``A``, so all commute and the small square matrices are iterated
+    alone: ``A`` becomes ``P A P``, and only the product of the ``P`` meets ``X_0``.
+
+    Convention: computed in float32; the values reached lie in about 0.7..1.2.
 
     Args:
         matrices: ``(B, m, n)``.
@@ -135,9 +138,15 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
-    x = x.to(torch.float32 if x.device.type == "cpu" else torch.bfloat16)
-    x = (x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)).contiguous()
-    for _ in range(steps):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    x = x.float()
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    gram = x @ x.mT
+    product: Tensor | None = None
+    for step in range(steps):
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=-2, dim2=-1).add_(a)
+        product = factor if product is None else factor @ product
+        if step + 1 < steps:
+            gram = factor @ gram @ factor
+    x = x if product is None else product @ x
     return (x.mT if tall else x).to(matrices.dtype)
