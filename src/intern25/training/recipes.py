@@ -111,10 +111,10 @@ def recipe_inaturalist() -> TrainConfig:
 
 
 def recipe_small(*, data: str = "", output: str = "runs/train") -> TrainConfig:
-    """Return a recipe for some thousand images on a CPU: InternImage nano, light augmentation, rising size.
+    """Return a recipe for some thousand images on a CPU: InternImage nano, Muon, light augmentation, rising size.
 
-    The peak rate for a batch of 64 is 5e-4: on Caltech-101, 3e-4 to 6e-4 learned several times faster
-    than 2e-3.
+    On Caltech-101 at 64 pixels with a teacher, eight epochs of Muon reached twice the accuracy of AdamW's at
+    its best rate. Rates are for batches of 64, scaled to 512: 1.5e-3.
 
     Args:
         data: Path of the data set.
@@ -124,12 +124,14 @@ def recipe_small(*, data: str = "", output: str = "runs/train") -> TrainConfig:
         data=data,
         output=output,
         model="internimage_nano",
-        epochs=60,
+        epochs=72,
         batch_size=64,
-        base_lr=4e-3,
-        warmup_epochs=2,
+        optimizer="muon",
+        base_lr=1.2e-2,
+        warmup_epochs=1,
         warmup_lr=1e-5,
-        min_lr=4e-5,
+        min_lr=0.0,
+        clip=0.0,
         augmentation="light",
         min_scale=0.3,
         erase=0.1,
@@ -137,11 +139,11 @@ def recipe_small(*, data: str = "", output: str = "runs/train") -> TrainConfig:
         cutmix=1.0,
         mix_probability=0.3,
         label_smoothing=0.1,
-        drop_path=0.05,
+        drop_path=0.0,
         ema_decay=0.999,
         ema_warmup=True,
-        image_size=112,
-        progressive=((30, 64), (50, 96)),
+        image_size=128,
+        progressive=((48, 64), (62, 96)),
         crop="squash",
         cache="decoded",
         workers=0,
