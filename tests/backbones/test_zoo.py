@@ -192,14 +192,16 @@ def test_drop_path_drops_whole_samples() -> None:
     from intern25.backbones.internimage import DropPath
 
     layer = DropPath(0.25)
-    x = torch.ones(4000, 2, 2, 3)
-    y = layer(x)
+    shortcut, x = torch.full((4000, 2, 2, 3), 7.0), torch.ones(4000, 2, 2, 3)
+    assert torch.equal(layer.eval()(shortcut, x), shortcut + x)
+    y = layer.train()(torch.zeros_like(x), x)
     kept = y[:, 0, 0, 0] > 0
     assert torch.equal(y[kept], x[kept] / 0.75)
     assert torch.count_nonzero(y[~kept]) == 0
     # Four deviations of a binomial with 4000 draws.
     assert abs(kept.float().mean().item() - 0.75) < 4 * (0.75 * 0.25 / 4000) ** 0.5
-    assert torch.equal(layer.eval()(x), x)
+    sums = layer(shortcut, x)[:, 0, 0, 0]
+    assert set(sums.tolist()) == {7.0, (torch.tensor(7.0) + 1 / torch.tensor(0.75)).item()}
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ class Muon(Optimizer):
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     r"""Replace the singular values of every matrix by values near 1.
 
-    $$ X \leftarrow P X, \quad P = a I + b A + c A^2, \quad A = X X^\top, \qquad X_0 = G / \lVert G \rVert_F $$
+    $$ X \leftarrow P X, \quad P = a I + b A + c A^2, \quad A = X X^\top, \quad X_0 = G / \lVert G \rVert_F $$
 
     Every ``P`` is a polynomial of the first ``A``, so all commute and the small square matrices are iterated
     alone: ``A`` becomes ``P A P``, and only the product of the ``P`` meets ``X_0``.

@@ -111,7 +111,7 @@ def recipe_inaturalist() -> TrainConfig:
 
 
 def recipe_small(*, data: str = "", output: str = "runs/train") -> TrainConfig:
-    """Return a recipe for some thousand images on a CPU: InternImage nano, Muon, light augmentation, rising size.
+    """Return a recipe for some thousand images on a CPU: InternImage nano, Muon, images that grow.
 
     On Caltech-101 at 64 pixels with a teacher, eight epochs of Muon reached twice the accuracy of AdamW's at
     its best rate. Rates are for batches of 64, scaled to 512: 1.5e-3.
