@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from intern25.data.augmentation import Augmentation
@@ -72,6 +73,24 @@ def test_the_linear_head_separates_what_is_separable() -> None:
     head = teachers.fit_linear_head(features, labels, 3)
     assert (head(features).argmax(dim=1) == labels).all()
     assert not head.weight.requires_grad
+
+
+def test_the_linear_head_does_not_learn_its_images_by_heart() -> None:
+    """With more features than images a weak penalty fits noise; the chosen one answers new images better."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(4).repeat(30)
+    prototypes = torch.randn(4, 200, generator=generator)
+
+    def draw() -> Tensor:
+        return 0.1 * prototypes[labels] + torch.randn(120, 200, generator=generator)
+
+    seen, new = draw(), draw()
+    weak = teachers.fit_linear_head(seen, labels, 4, penalties=(1e-3,))
+    chosen = teachers.fit_linear_head(seen, labels, 4)
+    loss = {
+        name: float(F.cross_entropy(head(new), labels)) for name, head in (("weak", weak), ("chosen", chosen))
+    }
+    assert loss["chosen"] < 0.8 * loss["weak"]
 
 
 def test_the_teacher_sees_the_views_of_the_student(

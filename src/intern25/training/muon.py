@@ -149,4 +149,5 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
         if step + 1 < steps:
             gram = factor @ gram @ factor
     x = x if product is None else product @ x
-    return (x.mT if tall else x).to(matrices.dtype)
+    result: Tensor = (x.mT if tall else x).to(matrices.dtype)
+    return result
