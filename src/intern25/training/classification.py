@@ -25,6 +25,7 @@ from intern25.training.batch_norm import synchronise_batch_norm
 from intern25.training.config import REFERENCE_BATCH, TrainConfig
 from intern25.training.distillation import DistillationObjective, SoftTargets, TeacherConfig, soft_targets
 from intern25.training.freezing import freeze
+from intern25.training.memory import keep_freed_memory
 from intern25.training.objectives import BatchMixer, ClassificationObjective, Objective
 from intern25.training.optimizer import build_optimizer
 from intern25.training.progress import Reporter, Silent
@@ -91,6 +92,7 @@ def train(
     reporter = reporter or Silent()
     if not config.data:
         raise ValueError("no data: give the path of a folder, a .zip or .tar shards (--data)")
+    keep_freed_memory()
     accelerator = _accelerator(config)
     splits, bad = prepare_data(config)
     if accelerator.is_main_process:
