@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import huggingface_hub
@@ -40,7 +44,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "hub"
     root.mkdir()
 
-    def download(repo_id: str, filename: str) -> str:
+    def download(repo_id: str, filename: str, local_files_only: bool) -> str:
         if not (root / repo_id).is_dir():
             raise NoRepositoryError
         path = root / repo_id / filename
@@ -49,7 +53,45 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return str(path)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
     return root
+
+
+def test_a_cached_file_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a name server the hub's cache is asked at once; its client would try for half a minute."""
+    asked = []
+
+    def download(repo_id: str, filename: str, local_files_only: bool) -> str:
+        asked.append(local_files_only)
+        return str(tmp_path / filename)
+
+    def fail(*_: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    for variable in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    assert fetch_card(CARD) == tmp_path / CARD.file
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    fetch_card(CARD)
+    monkeypatch.delenv("https_proxy")
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
+    fetch_card(CARD)
+    assert asked == [True, False, False]
+
+
+def test_without_a_network_the_error_is_one_line_at_once(tmp_path: Path) -> None:
+    """In a process of its own with the real hub client; the domain ``invalid`` exists nowhere."""
+    environment = os.environ | {"HF_ENDPOINT": "https://hub.invalid", "HF_HOME": str(tmp_path)}
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        environment.pop(name, None)
+    command = [sys.executable, "-m", "intern25", "classify", "picture.jpg", "--model", CARD.id]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert f"could not download https://huggingface.co/{CARD.hub_repository}" in done.stderr
 
 
 def put(hub: Path, repository: str, name: str, content: bytes) -> Path:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+import socket
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 from intern25.weights.catalog import ModelCard
@@ -83,10 +86,14 @@ def _download_optional(repository: str, name: str) -> Path | None:
 
 def _download(repository: str, name: str) -> Path:
     import huggingface_hub
+    from huggingface_hub import constants
     from huggingface_hub.errors import RepositoryNotFoundError
 
+    # Where its name does not even resolve, the client would still try six times over half a minute.
+    offline = not _resolves(constants.ENDPOINT)
     try:
-        return Path(huggingface_hub.hf_hub_download(repo_id=repository, filename=name))
+        path = huggingface_hub.hf_hub_download(repo_id=repository, filename=name, local_files_only=offline)
+        return Path(path)
     except RepositoryNotFoundError as error:
         raise ValueError(
             f"the hub has no repository {repository!r}; check the name or pass a path"
@@ -97,6 +104,17 @@ def _download(repository: str, name: str) -> Path:
             f"could not download {url} ({type(error).__name__}). Without a network: download it on another "
             f"machine and pass pretrained='/path/to/{name}'; with a mirror: set HF_ENDPOINT"
         ) from error
+
+
+def _resolves(address: str) -> bool:
+    """Whether the host of a web address is known here; a proxy may know more than this machine."""
+    if urllib.request.getproxies():
+        return True
+    try:
+        socket.getaddrinfo(urllib.parse.urlsplit(address).hostname, None)
+    except OSError:
+        return False
+    return True
 
 
 def _sha256(path: Path) -> str:
