@@ -84,6 +84,33 @@ def folder_of_classes(place: Place, *names: str) -> str:
     return str(place.folder / "data")
 
 
+def train(place: Place, *words: str) -> list[str]:
+    """A run on eight small pictures."""
+    data = place.folder / "data"
+    folder = str(data) if data.exists() else folder_of_classes(place, "a", "b")
+    small = ["--image-size", "32", "--batch-size", "2", "--epochs", "3", "--workers", "0", "--device", "cpu"]
+    run = ["--output", str(place.folder / "run"), "--log-every", "1", "--no-tensorboard"]
+    return ["train", "classify", "--data", folder, *small, *run, *words]
+
+
+def damaged_data(place: Place) -> list[str]:
+    words = train(place)
+    place.file("data/a/5.jpg", jpeg()[:-200])
+    return words
+
+
+def cut_checkpoint(place: Place) -> list[str]:
+    words = train(place)
+    (place.folder / "run").mkdir()
+    place.file("run/last.ckpt", b"PK")
+    return words
+
+
+def other_run(place: Place) -> list[str]:
+    assert main(train(place, "--max-seconds", "0.001")) == 0
+    return train(place, "--epochs", "4")
+
+
 def convert(place: Place, source: str, destination: str, *words: str) -> list[str]:
     return ["convert", str(place.folder / source), str(place.folder / destination), *words]
 
@@ -124,6 +151,11 @@ CASES: dict[str, Callable[[Place], list[str]]] = {
     ),
     "image size without a model": lambda p: ["info", "--image-size", "224"],
     "training without data": lambda p: ["train", "classify"],
+    "damaged picture in the training data": damaged_data,
+    "teacher without views": lambda p: train(p, "--teacher", "efficientnet_lite0"),
+    "loss that becomes infinite": lambda p: train(p, "--base-lr", "1e30", "--warmup-epochs", "0"),
+    "checkpoint cut short": cut_checkpoint,
+    "output folder of another run": other_run,
     "data path that does not exist": lambda p: [
         "eval", "classify", "--model", str(p.weights), "--data", str(p.folder / "none")
     ],
@@ -181,3 +213,23 @@ def test_row(
     assert message in stderr
     assert "Traceback" not in stderr
     assert not (tmp_path / "should-not-exist").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--base-lr", "-1"], "base_lr=-1.0 must be at least 0"),
+        (["--optimizer", "muon", "--parallel", "fsdp"], "needs whole matrices"),
+        (["--epochs", "many"], "many"),
+        (["--epoch", "3"], "--epochs"),
+    ],
+)
+def test_a_wrong_setting_is_answered_with_a_box(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "classify", "--data", "x", *words])
+    assert stop.value.code == 2
+    text = " ".join(line.strip("│ ") for line in capsys.readouterr().err.splitlines())
+    assert message in text
+    assert "Traceback" not in text

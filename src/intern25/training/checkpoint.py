@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def load_checkpoint_state(folder: Path) -> dict[str, Any] | None:
     for path in candidates:
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             failures.append(f"{path}: {error}")
             continue
         if isinstance(state, dict) and state.get("format") == FORMAT_VERSION:
