@@ -178,6 +178,8 @@ def test_ctrl_c_is_quiet(tmp_path: Path) -> None:
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background jobs, this test run perhaps, ignore the signal, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         # It waits for the list on stdin; imports before that take the time.
