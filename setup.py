@@ -65,27 +65,27 @@ class BuildLibrary(build_ext):
         target.unlink(missing_ok=True)
         family = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
         common = COMMON_FLAGS[family]
-        special = {
-            name: [f"{kernel}_{name}" for kernel in KERNELS] for name in (INSTRUCTION_SETS if IS_X86 else ())
-        }
+        sets = ["portable", *(INSTRUCTION_SETS if IS_X86 else ())]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
+            # KERNELS has the longest to compile first, so that no core waits long at the end.
             jobs = {
-                name: [
-                    pool.submit(self.compile_unit, unit, common + INSTRUCTION_SETS[name][family])
-                    for unit in units
-                ]
-                for name, units in special.items()
+                (kernel, name): pool.submit(
+                    self.compile_unit,
+                    f"{kernel}_{name}",
+                    common + INSTRUCTION_SETS.get(name, {}).get(family, []),
+                )
+                for kernel in KERNELS
+                for name in sets
             }
-            portable = [pool.submit(self.compile_unit, f"{kernel}_portable", common) for kernel in KERNELS]
-            objects, macros = [], []
-            for name, units in jobs.items():
+            objects, macros = [jobs[kernel, "portable"].result() for kernel in KERNELS], []
+            for name in sets[1:]:
                 try:
-                    objects += [unit.result() for unit in units]
+                    objects += [jobs[kernel, name].result() for kernel in KERNELS]
                     macros.append((f"INTERN25_WITH_{name.upper()}", "1"))
                 except CompileError as error:  # an old compiler, or one of a universal binary's architectures
                     self.warn(f"the native library is built without {name}: {error}")
             dispatchers = [pool.submit(self.compile_unit, unit, common, macros) for unit in SOURCES + KERNELS]
-            objects += [unit.result() for unit in portable + dispatchers]
+            objects += [unit.result() for unit in dispatchers]
         self.link(objects, target)
 
     def compile_unit(self, unit: str, flags: list[str], macros: list[tuple[str, str]] | None = None) -> str:
