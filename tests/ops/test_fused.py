@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from intern25.ops import native
 from intern25.ops.backends import Ready
 from intern25.ops.fused import kernels, structures
 from intern25.ops.fused.kernels import Norm, convolution_norm, linear_gelu, pack_linear
 
-pytestmark = pytest.mark.skipif(
-    not isinstance(kernels.status(), Ready), reason="the native library is not built here"
-)
-INSTRUCTION_SETS = (
-    native.available_instruction_sets() if isinstance(kernels.status(), Ready) else ("portable",)
-)
-
-
-@pytest.fixture(params=INSTRUCTION_SETS, autouse=True)
-def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = native.instruction_set()
-    native.set_instruction_set(request.param)
-    yield request.param
-    native.set_instruction_set(before)
+pytestmark = [
+    pytest.mark.skipif(
+        not isinstance(kernels.status(), Ready), reason="the native library is not built here"
+    ),
+    pytest.mark.usefixtures("instruction_set"),
+]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 13, 14, 29, 196])

@@ -21,15 +21,6 @@ from intern25.ops.fused.training import LayerNorm, depthwise_norm_gelu, fuses, m
 pytestmark = pytest.mark.skipif(
     isinstance(native.library(), Refusal), reason="the native library is not built"
 )
-SETS = () if isinstance(native.library(), Refusal) else native.available_instruction_sets()
-
-
-@pytest.fixture(params=SETS)
-def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = native.instruction_set()
-    native.set_instruction_set(request.param)
-    yield request.param
-    native.set_instruction_set(before)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 REFERENCE_BATCH = 512
+OptimizerName = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +35,7 @@ class TrainConfig:
     """Images of one forward pass of one process."""
     accumulation: int = 1
     """Forward passes whose gradients are averaged before one update."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     """adamw, as the authors; muon orthogonalises the updates of matrices and learns in fewer epochs."""
     base_lr: float = 5e-4
     """Peak learning rate for 512 images an update; scaled in proportion to the images of an update."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Muon: momentum orthogonalised by Newton-Schulz iterations for matrices, AdamW for everything else.
 
-timm and torch have it too, but orthogonalise in bfloat16 only, which takes several times as long as the
-gradients themselves on a CPU without bfloat16 arithmetic.
+timm and torch have it too, but orthogonalise in bfloat16 only, which takes longer than the gradients
+themselves on a CPU without bfloat16 arithmetic.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ class Muon(Optimizer):
         lr: Learning rate of groups without their own.
         momentum: ``mu``.
         betas: AdamW's.
-        steps: Newton-Schulz iterations.
 
     Source:
         Jordan et al., "Muon", 2024; the factor is Liu et al., arXiv:2502.16982, equation 4.
@@ -49,12 +48,11 @@ class Muon(Optimizer):
         lr: float,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.95),
-        steps: int = 5,
     ) -> None:
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum={momentum} must be in [0, 1)")
         defaults = {"weight_decay": 0.0, "orthogonal": False, "momentum": momentum, "betas": betas}
-        super().__init__(groups, {"lr": lr, "steps": steps, **defaults})
+        super().__init__(groups, {"lr": lr, **defaults})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -82,7 +80,7 @@ class Muon(Optimizer):
             direction = gradient.add(average, alpha=momentum).flatten(1)
             alike[cast(tuple[int, int], tuple(direction.shape))].append((parameter, direction))
         for shape, members in alike.items():
-            updates = orthogonalise(torch.stack([direction for _, direction in members]), group["steps"])
+            updates = orthogonalise(torch.stack([direction for _, direction in members]))
             for (parameter, _), update in zip(members, updates, strict=True):
                 parameter.mul_(1 - lr * group["weight_decay"])
                 parameter.add_(update.view_as(parameter), alpha=-0.2 * lr * max(shape) ** 0.5)

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from intern25.backbones.internimage import InternImage
+from intern25.training.config import OptimizerName
 from intern25.training.muon import Muon
 
-OptimizerName = Literal["adamw", "muon"]
 SLOW_PARTS = ("offset", "center_feature_scale")
 """Modules whose learning rate ``dcn_lr_mul`` multiplies; modulation (``mask``) is not among them."""
 
@@ -132,11 +132,9 @@ def build_optimizer(
     if not groups:
         raise ValueError("every parameter is frozen, so there is nothing to train; freeze fewer stages")
     param_groups: list[dict[str, Any]] = [
-        {"params": members, "lr": lr * scale, "weight_decay": decay}
-        for (scale, decay, _), members in groups.items()
+        {"params": members, "lr": lr * scale, "weight_decay": decay, "orthogonal": is_orthogonal}
+        for (scale, decay, is_orthogonal), members in groups.items()
     ]
     if optimizer == "muon":
-        for group, (_, _, is_orthogonal) in zip(param_groups, groups, strict=True):
-            group["orthogonal"] = is_orthogonal
         return Muon(param_groups, lr=lr)
     return torch.optim.AdamW(cast(Any, param_groups), lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)

@@ -113,8 +113,8 @@ def recipe_inaturalist() -> TrainConfig:
 def recipe_small(*, data: str = "", output: str = "runs/train") -> TrainConfig:
     """Return a recipe for some thousand images on a CPU: InternImage nano, Muon, images that grow.
 
-    On Caltech-101 at 64 pixels with a teacher, eight epochs of Muon reached twice the accuracy of AdamW's at
-    its best rate. Rates are for batches of 64, scaled to 512: 1.5e-3.
+    On Caltech-101 at 64 pixels with a teacher, six epochs reached 29 % with Muon at 1e-3 and 16 % with AdamW
+    at 5e-4. The peak rate for a batch of 64 is 1.5e-3.
 
     Args:
         data: Path of the data set.

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,15 +59,6 @@ CALLS = {
 # Largest error divided by the largest value. float32: sums of up to 4 * 25 rounded products. bfloat16: the
 # oracle sees the rounded inputs, so what is left is the rounding of the result, half of 2**-8.
 TOLERANCE = {torch.float64: 1e-13, torch.float32: 2e-6, torch.bfloat16: 5e-3}
-INSTRUCTION_SETS = () if isinstance(native.library(), Refusal) else native.available_instruction_sets()
-
-
-@pytest.fixture(params=INSTRUCTION_SETS)
-def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    best = native.instruction_set()
-    native.set_instruction_set(request.param)
-    yield request.param
-    native.set_instruction_set(best)
 
 
 def positions(geometry: Geometry, oy: int, ox: int) -> list[tuple[float, float]]:
