@@ -26,6 +26,11 @@ struct Norm {
     const float* bias;
 };
 
+// Of one row of channels.
+struct Statistics {
+    float mean, scale;  // scale is 1 / deviation
+};
+
 struct Block {
     Norm dcn_pre_norm;
     Linear input_projection;

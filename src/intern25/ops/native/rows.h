@@ -32,30 +32,47 @@ INTERN25_INLINE typename S::Vector first_lanes(typename S::Vector a, int n) {
     return S::load_first(lanes, n);
 }
 
-// Two passes over the row for the statistics, so that a large mean costs no digits. Any number of channels.
-template <class S, After kAfter = After::kNothing>
-INTERN25_INLINE void normalise_row(const float* from, float* to, int64_t channels, Norm norm, float epsilon) {
+template <class S>
+INTERN25_INLINE typename S::Vector load_some(const float* from, int n) {
+    return n == S::width ? S::load(from) : S::load_first(from, n);
+}
+
+template <class S>
+INTERN25_INLINE void store_some(float* to, typename S::Vector a, int n) {
+    n == S::width ? S::store(to, a) : S::store_first(to, a, n);
+}
+
+// Two passes over the row, so that a large mean costs no digits. Any number of channels, as below.
+template <class S>
+INTERN25_INLINE Statistics row_statistics(const float* row, int64_t channels, float epsilon) {
     using Vector = typename S::Vector;
-    const auto load = [](const float* at, int n) { return n == S::width ? S::load(at) : S::load_first(at, n); };
     Vector total = S::zero(), squares = S::zero();
-    for_vectors<S>(channels, [&](int64_t c, int n) { total = S::add(total, load(from + c, n)); });
-    const Vector means = S::broadcast(S::sum(total) / static_cast<float>(channels));
+    for_vectors<S>(channels, [&](int64_t c, int n) { total = S::add(total, load_some<S>(row + c, n)); });
+    const float mean = S::sum(total) / static_cast<float>(channels);
+    const Vector means = S::broadcast(mean);
     for_vectors<S>(channels, [&](int64_t c, int n) {
-        const Vector d = first_lanes<S>(S::sub(load(from + c, n), means), n);
+        const Vector d = first_lanes<S>(S::sub(load_some<S>(row + c, n), means), n);
         squares = S::fma(d, d, squares);
     });
-    const Vector scale = S::broadcast(1.0f / sqrtf(S::sum(squares) / static_cast<float>(channels) + epsilon));
+    return {mean, 1.0f / sqrtf(S::sum(squares) / static_cast<float>(channels) + epsilon)};
+}
+
+template <class S, After kAfter = After::kNothing>
+INTERN25_INLINE void scale_row(const float* from, Statistics statistics, Norm norm, int64_t channels, float* to) {
+    using Vector = typename S::Vector;
+    const Vector means = S::broadcast(statistics.mean), scale = S::broadcast(statistics.scale);
     for_vectors<S>(channels, [&](int64_t c, int n) {
-        const Vector unit = S::mul(S::sub(load(from + c, n), means), scale);
-        Vector y = S::fma(unit, load(norm.gain + c, n), load(norm.bias + c, n));
+        const Vector unit = S::mul(S::sub(load_some<S>(from + c, n), means), scale);
+        Vector y = S::fma(unit, load_some<S>(norm.gain + c, n), load_some<S>(norm.bias + c, n));
         if constexpr (kAfter == After::kGelu) y = gelu<S>(y);
-        if constexpr (kAfter == After::kAdd) y = S::add(y, load(to + c, n));
-        if (n == S::width) {
-            S::store(to + c, y);
-        } else {
-            S::store_first(to + c, y, n);
-        }
+        if constexpr (kAfter == After::kAdd) y = S::add(y, load_some<S>(to + c, n));
+        store_some<S>(to + c, y, n);
     });
+}
+
+template <class S, After kAfter = After::kNothing>
+INTERN25_INLINE void normalise_row(const float* from, float* to, int64_t channels, Norm norm, float epsilon) {
+    scale_row<S, kAfter>(from, row_statistics<S>(from, channels, epsilon), norm, channels, to);
 }
 
 template <class S, After kAfter = After::kNothing>

@@ -17,7 +17,7 @@ struct DepthwiseCall {
     const float* weight;          // (kernel * kernel, C), then bias (C)
     Norm norm;
     float* convolved;             // (N, H, W, C); written forward, read backward
-    float* statistics;            // (N * H * W, 2): mean and 1 / deviation; likewise
+    Statistics* statistics;       // (N * H * W); likewise
     float* output;                // (N, H, W, C)
     const float* grad_output;     // backward only, from here on
     float* grad_convolved;        // (N, H, W, C), workspace
@@ -31,7 +31,7 @@ struct NormCall {
     double epsilon;
     const float* input;           // (rows, C)
     Norm norm;
-    float* statistics;            // (rows, 2): mean and 1 / deviation; written forward, read backward
+    Statistics* statistics;       // (rows); written forward, read backward
     float* output;                // (rows, C)
     const float* grad_output;     // backward only, from here on
     float* grad_input;            // (rows, C)

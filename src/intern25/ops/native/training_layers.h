@@ -36,31 +36,6 @@ int sum_in_bands(int64_t count, int64_t floats, int64_t threads, float* total, c
     return failed;
 }
 
-// Mean and 1 / deviation of a row; channels a multiple of 16.
-template <class S>
-INTERN25_INLINE void row_statistics(const float* row, int64_t channels, float epsilon, float* to) {
-    auto total = S::zero(), squares = S::zero();
-    for (int64_t c = 0; c < channels; c += S::width) total = S::add(total, S::load(row + c));
-    const float mean = S::sum(total) / static_cast<float>(channels);
-    for (int64_t c = 0; c < channels; c += S::width) {
-        const auto d = S::sub(S::load(row + c), S::broadcast(mean));
-        squares = S::fma(d, d, squares);
-    }
-    to[0] = mean;
-    to[1] = 1.0f / sqrtf(S::sum(squares) / static_cast<float>(channels) + epsilon);
-}
-
-// gain * unit + bias of a row whose statistics are known.
-template <class S, After kAfter>
-INTERN25_INLINE void scale_row(const float* from, const float* statistics, Norm norm, int64_t channels, float* to) {
-    const auto mean = S::broadcast(statistics[0]), scale = S::broadcast(statistics[1]);
-    for (int64_t c = 0; c < channels; c += S::width) {
-        const auto unit = S::mul(S::sub(S::load(from + c), mean), scale);
-        const auto y = S::fma(unit, S::load(norm.gain + c), S::load(norm.bias + c));
-        S::store(to + c, kAfter == After::kGelu ? gelu<S>(y) : y);
-    }
-}
-
 template <class S>
 int depthwise_forward(const DepthwiseCall& call) {
     const int64_t channels = call.channels;
@@ -68,11 +43,12 @@ int depthwise_forward(const DepthwiseCall& call) {
         for (int64_t pixel = first * call.width; pixel < last * call.width; ++pixel) {
             const int64_t line = pixel / call.width;
             const float* image = call.input + line / call.height * call.height * call.width * channels;
-            float *row = call.convolved + pixel * channels, *statistics = call.statistics + 2 * pixel;
+            float* row = call.convolved + pixel * channels;
             depthwise_pixel<S>(image, call.height, call.width, channels, line % call.height, pixel % call.width,
                                call.kernel, call.weight, row);
-            row_statistics<S>(row, channels, static_cast<float>(call.epsilon), statistics);
-            scale_row<S, After::kGelu>(row, statistics, call.norm, channels, call.output + pixel * channels);
+            call.statistics[pixel] = row_statistics<S>(row, channels, static_cast<float>(call.epsilon));
+            scale_row<S, After::kGelu>(row, call.statistics[pixel], call.norm, channels,
+                                       call.output + pixel * channels);
         }
         return static_cast<int>(kOk);
     });
@@ -84,9 +60,8 @@ int norm_forward(const NormCall& call) {
     return parallel_ranges(call.rows, kRowGrain, call.threads, [&](int64_t first, int64_t last) {
         for (int64_t row = first; row < last; ++row) {
             const float* from = call.input + row * channels;
-            float* statistics = call.statistics + 2 * row;
-            row_statistics<S>(from, channels, static_cast<float>(call.epsilon), statistics);
-            scale_row<S, After::kNothing>(from, statistics, call.norm, channels, call.output + row * channels);
+            call.statistics[row] = row_statistics<S>(from, channels, static_cast<float>(call.epsilon));
+            scale_row<S>(from, call.statistics[row], call.norm, channels, call.output + row * channels);
         }
         return static_cast<int>(kOk);
     });
@@ -99,9 +74,9 @@ INTERN25_INLINE void accumulate(float* sum, typename S::Vector a) {
 
 // Gradient through the norm of one row, and through the GELU behind it; adds to the gradients of gain and bias.
 template <class S, After kAfter>
-INTERN25_INLINE void row_backward(const float* from, const float* statistics, Norm norm, int64_t channels,
+INTERN25_INLINE void row_backward(const float* from, Statistics statistics, Norm norm, int64_t channels,
                                   const float* grad_output, float* to, float* grad_gain, float* grad_norm_bias) {
-    const auto mean = S::broadcast(statistics[0]), scale = S::broadcast(statistics[1]);
+    const auto mean = S::broadcast(statistics.mean), scale = S::broadcast(statistics.scale);
     auto total = S::zero(), along = S::zero();
     for (int64_t c = 0; c < channels; c += S::width) {
         const auto unit = S::mul(S::sub(S::load(from + c), mean), scale), gain = S::load(norm.gain + c);
@@ -130,7 +105,7 @@ int norm_backward(const NormCall& call) {
     return sum_in_bands(call.rows, 2 * channels, call.threads, call.grad_parameters,
                         [&](float* sums, int64_t first, int64_t last) {
         for (int64_t row = first; row < last; ++row) {
-            row_backward<S, After::kNothing>(call.input + row * channels, call.statistics + 2 * row, call.norm,
+            row_backward<S, After::kNothing>(call.input + row * channels, call.statistics[row], call.norm,
                                              channels, call.grad_output + row * channels,
                                              call.grad_input + row * channels, sums, sums + channels);
         }
@@ -164,7 +139,7 @@ int depthwise_backward(const DepthwiseCall& call) {
                               [&](float* sums, int64_t first, int64_t last) {
         for (int64_t pixel = first * call.width; pixel < last * call.width; ++pixel) {
             const int64_t at = pixel * channels;
-            row_backward<S, After::kGelu>(call.convolved + at, call.statistics + 2 * pixel, call.norm, channels,
+            row_backward<S, After::kGelu>(call.convolved + at, call.statistics[pixel], call.norm, channels,
                                           call.grad_output + at, call.grad_convolved + at, sums + channels,
                                           sums + 2 * channels);
             for (int64_t c = 0; c < channels; c += S::width) {
@@ -191,16 +166,6 @@ int depthwise_backward(const DepthwiseCall& call) {
             taps_backward<S>(call, pixel, sums);
         }
     });
-}
-
-template <class S>
-INTERN25_INLINE typename S::Vector load_some(const float* from, int n) {
-    return n == S::width ? S::load(from) : S::load_first(from, n);
-}
-
-template <class S>
-INTERN25_INLINE void store_some(float* to, typename S::Vector a, int n) {
-    n == S::width ? S::store(to, a) : S::store_first(to, a, n);
 }
 
 template <class S>
