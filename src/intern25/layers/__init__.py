@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Layers, losses and box geometry shared by the detectors and the segmenters."""
