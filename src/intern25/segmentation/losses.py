@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Losses of a map of class scores: cross entropy over every pixel, soft dice over the classes present."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from intern25.segmentation.config import IGNORE
+from intern25.segmentation.convolution import resize
+
+DICE_EPS = 1.0
+"""Added to numerator and denominator of the dice term, in pixels."""
+
+
+def semantic_losses(
+    scores: Tensor, labels: Tensor, *, class_weights: tuple[float, ...] = (), dice_weight: float = 0.0
+) -> dict[str, Tensor]:
+    """Losses of class scores that are enlarged to the labels' size.
+
+    Convention: as in mmsegmentation, the cross entropy is averaged over all pixels, the ignored ones included
+    with a loss of 0, so that an image without labels costs nothing and yields no NaN.
+
+    Args:
+        scores: ``(N, classes, h, w)`` before softmax.
+        labels: ``(N, H, W)`` integers, 255 where ignored.
+        class_weights: Weight of each class in the cross entropy; empty for ones.
+        dice_weight: Weight of the dice term; 0 leaves it out.
+
+    Returns:
+        ``"loss_ce"`` and, with a weight, ``"loss_dice"``.
+    """
+    height, width = labels.shape[-2:]
+    # Half types would lose the sums over thousands of pixels.
+    scores = resize(scores.to(torch.promote_types(scores.dtype, torch.float32)), (height, width))
+    labels = labels.long()
+    weights = scores.new_tensor(class_weights) if class_weights else None
+    entropy = F.cross_entropy(scores, labels, weights, reduction="none", ignore_index=IGNORE)
+    losses = {"loss_ce": entropy.mean()}
+    if dice_weight:
+        losses["loss_dice"] = dice_weight * semantic_dice(scores, labels)
+    return losses
+
+
+def semantic_dice(scores: Tensor, labels: Tensor) -> Tensor:
+    r"""One minus the soft dice coefficient, averaged over the classes that occur in the batch.
+
+    .. math:: 1 - \frac{2 \sum_i p_{ic} t_{ic} + 1}{\sum_i p_{ic} + \sum_i t_{ic} + 1}
+
+    Args:
+        scores: ``(N, classes, H, W)`` before softmax; ``p`` is their softmax.
+        labels: ``(N, H, W)`` int64, 255 where ignored; ``t`` is 1 at the pixels of class ``c``.
+
+    Returns:
+        A scalar; 0, with a gradient of 0, where every pixel is ignored.
+
+    Source:
+        V-Net, arXiv:1606.04797.
+    """
+    valid = labels != IGNORE
+    probability = scores.softmax(dim=1) * valid[:, None]
+    known = torch.where(valid, labels, 0)
+    overlap = torch.zeros(scores.shape[1], dtype=scores.dtype, device=scores.device)
+    chosen = probability.gather(1, known[:, None]).flatten()  # 0 where ignored
+    overlap = overlap.scatter_add(0, known.flatten(), chosen)
+    counts = torch.bincount(known[valid], minlength=scores.shape[1]).to(scores.dtype)
+    dice = (2 * overlap + DICE_EPS) / (probability.sum(dim=(0, 2, 3)) + counts + DICE_EPS)
+    present = counts > 0
+    return ((1 - dice) * present).sum() / present.sum().clamp(min=1)
