@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from intern25.data.class_names import ClassNames, class_names, imagenet_22k_to_1k
+from intern25.data.class_names import TABLES, ClassNames, class_keys, class_names, imagenet_22k_to_1k
 
 CLASSES = files("intern25") / "assets" / "classes"
 SIZES = {
@@ -22,6 +22,21 @@ SIZES = {
     "caltech101": 100,
     "cifar10": 10,
     "inaturalist_2018": 8142,
+    "coco": 80,
+    "lvis": 1203,
+    "objects365": 365,
+    "openimages": 601,
+    "voc": 20,
+    "crowdhuman": 1,
+    "ade20k": 150,
+    "cityscapes": 19,
+    "mapillary": 66,
+    "coco_stuff_164k": 171,
+    "pascal_context_59": 59,
+    "nyu40": 40,
+    "camvid": 11,
+    "bccd": 3,
+    "dsb2018": 1,
 }
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
@@ -39,13 +54,13 @@ def test_counts(list_name: str, size: int) -> None:
     assert class_names(list_name) is names
 
 
-@pytest.mark.parametrize("list_name", ["imagenet_1k", "caltech101", "cifar10", "inaturalist_2018"])
+@pytest.mark.parametrize("list_name", [*TABLES, "inaturalist_2018"])
 def test_different_classes_have_different_names(list_name: str) -> None:
     names = class_names(list_name)
     assert len(set(names.en)) == len(set(names.zh)) == len(names)
 
 
-@pytest.mark.parametrize("list_name", ["imagenet_1k", "caltech101", "cifar10"])
+@pytest.mark.parametrize("list_name", TABLES)
 def test_chinese_names_are_chinese(list_name: str) -> None:
     assert [name for name in class_names(list_name).zh if not CHINESE.search(name)] == []
 
@@ -140,6 +155,71 @@ def test_cifar10_order() -> None:
     )
 
 
+@pytest.mark.parametrize("list_name", ["coco", "voc"])
+def test_order_of_objects_equals_torchvision(list_name: str) -> None:
+    from torchvision.models._meta import _COCO_CATEGORIES, _VOC_CATEGORIES
+
+    theirs = {"coco": _COCO_CATEGORIES, "voc": _VOC_CATEGORIES}[list_name]
+    known = [name for name in theirs if name not in ("__background__", "N/A")]
+    assert list(class_names(list_name).en) == known
+
+
+# Where an order is easily got wrong: ends, and the rows around a change of topic or of the alphabet.
+ANCHORS = {
+    "lvis": {0: ("aerosol can", "喷雾罐"), 817: ("plate", "餐盘"), 1202: ("zucchini", "西葫芦")},
+    "objects365": {0: ("Person", "人"), 52: ("Basket", "篮子"), 364: ("Table Tennis", "乒乓球")},
+    "openimages": {0: ("Tortoise", "陆龟"), 68: ("Person", "人"), 600: ("Helmet", "头盔")},
+    "ade20k": {0: ("wall", "墙"), 12: ("person", "人"), 149: ("flag", "旗帜")},
+    "cityscapes": {0: ("road", "道路"), 11: ("person", "行人"), 18: ("bicycle", "自行车")},
+    "mapillary": {0: ("Bird", "鸟"), 13: ("Road", "道路"), 65: ("Unlabeled", "未标注")},
+    "coco_stuff_164k": {79: ("toothbrush", "牙刷"), 80: ("banner", "横幅"), 170: ("wood", "木头")},
+    "pascal_context_59": {0: ("aeroplane", "飞机"), 58: ("wood", "木头")},
+    "nyu40": {0: ("wall", "墙"), 23: ("refrigerator", "冰箱"), 39: ("other object", "其他物品")},
+    "camvid": {0: ("sky", "天空"), 10: ("bicyclist", "骑自行车的人")},
+    "bccd": {0: ("red blood cell", "红细胞"), 2: ("platelets", "血小板")},
+}
+
+
+@pytest.mark.parametrize("list_name", ANCHORS)
+def test_anchors_of_objects_and_regions(list_name: str) -> None:
+    names = class_names(list_name)
+    assert {i: (names.en[i], names.zh[i]) for i in ANCHORS[list_name]} == ANCHORS[list_name]
+
+
+def test_lvis_is_in_the_order_of_its_identifiers() -> None:
+    """Categories are numbered by synset, whose first synonym is nearly, not quite, the alphabet's order."""
+    keys = class_keys("lvis")
+    assert keys[8:12] == ("amplifier", "anklet", "antenna", "apple")
+    assert (keys.index("bat_(animal)"), keys.index("person")) == (63, 792)
+    assert keys[12] == "applesauce"
+    assert class_names("lvis").en[63] == "bat (animal)"
+
+
+def test_things_of_coco_stuff_are_those_of_coco() -> None:
+    stuff, coco = class_names("coco_stuff_164k"), class_names("coco")
+    assert (stuff.en[:80], stuff.zh[:80]) == (coco.en, coco.zh)
+
+
+def test_keys_are_what_the_annotations_say() -> None:
+    assert class_keys("bccd") == ("RBC", "WBC", "Platelets")
+    assert class_keys("objects365")[52] == "Bakset"
+    assert class_keys("voc")[10] == "diningtable"
+    for list_name in TABLES:
+        assert len(set(class_keys(list_name))) == SIZES[list_name]
+    with pytest.raises(ValueError, match="no keys for class list 'imagenet_22k'"):
+        class_keys("imagenet_22k")
+
+
+def test_padding_for_wider_heads() -> None:
+    padded = class_names("cityscapes").padded(150)
+    assert len(padded) == 150
+    assert padded.en[18:20] == ("bicycle", "class 19")
+    assert padded.zh[149] == "类别 149"
+    assert class_names("camvid").padded(11) == class_names("camvid")
+    with pytest.raises(ValueError, match="19 names for a head with 5 outputs"):
+        class_names("cityscapes").padded(5)
+
+
 def test_inaturalist_names_are_indices() -> None:
     names = class_names("inaturalist_2018")
     assert (names.name(0), names.name(8141), names.name(8141, "zh")) == (
@@ -151,8 +231,8 @@ def test_inaturalist_names_are_indices() -> None:
 
 def test_assets_are_package_data_and_small() -> None:
     sizes = {entry.name: len(entry.read_bytes()) for entry in CLASSES.iterdir()}
-    assert set(sizes) == {"imagenet_1k.tsv", "imagenet_22k.tsv.gz", "caltech101.tsv", "cifar10.tsv"}
-    assert sum(sizes.values()) < 200_000
+    assert set(sizes) == {"imagenet_22k.tsv.gz", *(f"{name}.tsv" for name in TABLES)}
+    assert sum(sizes.values()) < 300_000
 
 
 def test_compressed_list_is_reproducible() -> None:
@@ -162,7 +242,7 @@ def test_compressed_list_is_reproducible() -> None:
 
 
 def test_unknown_list_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"'imagenet'; known: imagenet_1k, imagenet_22k"):
+    with pytest.raises(ValueError, match=r"'imagenet'; known: imagenet_22k, inaturalist_2018, imagenet_1k"):
         class_names("imagenet")
 
 

@@ -2,9 +2,10 @@
 """Class names in English and Chinese, in the order of the classification heads.
 
 The lists are tab-separated files in ``intern25/assets/classes``, one class per line below one header line.
-Their first column is the WordNet synset (``imagenet_1k``) or the folder name of the data set
-(``caltech101``, ``cifar10``). ``imagenet_22k`` is compressed; its first column is the difference between
-the number of a synset and the one above it, because sorted synsets compress badly when written in full.
+Their first column is what the data set itself calls the class: the WordNet synset (``imagenet_1k``), the
+folder (``caltech101``, ``cifar10``) or the name in the annotations. ``imagenet_22k`` is compressed; its first
+column is the difference between the number of a synset and the one above it, because sorted synsets compress
+badly when written in full.
 """
 
 from __future__ import annotations
@@ -21,6 +22,28 @@ from typing import Literal
 Language = Literal["en", "zh"]
 
 NUM_INATURALIST_2018_CLASSES = 8142
+
+TABLES = (
+    "imagenet_1k",
+    "caltech101",
+    "cifar10",
+    "coco",
+    "lvis",
+    "objects365",
+    "openimages",
+    "voc",
+    "crowdhuman",
+    "ade20k",
+    "cityscapes",
+    "mapillary",
+    "coco_stuff_164k",
+    "pascal_context_59",
+    "nyu40",
+    "camvid",
+    "bccd",
+    "dsb2018",
+)
+"""Lists that are plain tables."""
 
 # Nothing else of the 22k to 1k list is stored: every other row is the position of the synset. Synset
 # n04399382 (teddy, class 850) is missing from ImageNet-22K; the official list gives it the row of class 849
@@ -84,6 +107,26 @@ class ClassNames:
                 raise TypeError(f"a list of names is needed, not the single string {names!r}")
         return cls(en=tuple(en), zh=tuple(en if zh is None else zh))
 
+    def padded(self, size: int) -> ClassNames:
+        """Names for a head of ``size`` outputs, of which those beyond the end have no meaning of their own.
+
+        The published street segmenters have 150 outputs for the 19 classes of Cityscapes.
+
+        Raises:
+            ValueError: There are more names than outputs.
+
+        Example:
+            >>> ClassNames(en=("road",), zh=("道路",)).padded(2).en
+            ('road', 'class 1')
+        """
+        if size < len(self):
+            raise ValueError(f"{len(self)} names for a head with {size} outputs")
+        rest = range(len(self), size)
+        return ClassNames(
+            en=(*self.en, *(f"class {index}" for index in rest)),
+            zh=(*self.zh, *(f"类别 {index}" for index in rest)),
+        )
+
     def to_json(self) -> str:
         """JSON text ``{"en": [...], "zh": [...]}``."""
         return json.dumps({"en": self.en, "zh": self.zh}, ensure_ascii=False, separators=(",", ":"))
@@ -110,6 +153,11 @@ def class_names(list_name: str) -> ClassNames:
       word; the Chinese name is the English one where the synset is not among the 1000.
     - ``caltech101``: 100 folders in sorted order, without ``BACKGROUND_Google`` and ``Faces``.
     - ``cifar10``: 10 classes.
+    - ``coco`` (80), ``lvis`` (1203, version 1), ``objects365`` (365, version 2), ``openimages`` (601, by
+      machine identifier), ``voc`` (20), ``crowdhuman`` (1), ``bccd`` (3), ``dsb2018`` (1): objects, in the
+      order of the published detectors.
+    - ``ade20k`` (150), ``cityscapes`` (19), ``mapillary`` (66), ``coco_stuff_164k`` (171),
+      ``pascal_context_59``, ``nyu40``, ``camvid`` (11): regions, in the order of the masks.
     - ``inaturalist_2018``: 8142 species. These are indices of the head (``species 17``), not names: the
       names are in the annotation files of the data set and do not come with this package.
 
@@ -127,12 +175,13 @@ def class_names(list_name: str) -> ClassNames:
     if list_name == "inaturalist_2018":
         indices = range(NUM_INATURALIST_2018_CLASSES)
         return ClassNames(en=tuple(f"species {i}" for i in indices), zh=tuple(f"物种 {i}" for i in indices))
-    if list_name in ("imagenet_1k", "caltech101", "cifar10"):
+    if list_name in TABLES:
         _, en, zh = zip(*_rows(f"{list_name}.tsv"), strict=True)
         return ClassNames(en=en, zh=zh)
-    known = "imagenet_1k, imagenet_22k, caltech101, cifar10, inaturalist_2018"
+    known = ("imagenet_22k", "inaturalist_2018", *TABLES)
     raise ValueError(
-        f"unknown class list {list_name!r}; known: {known}. Own names: ClassNames.from_lists(en, zh)"
+        f"unknown class list {list_name!r}; known: {', '.join(known)}. "
+        "Own names: ClassNames.from_lists(en, zh)"
     )
 
 
@@ -154,8 +203,18 @@ def imagenet_22k_to_1k() -> tuple[int, ...]:
     return tuple(rows[synset] for synset, _, _ in _rows("imagenet_1k.tsv"))
 
 
-def class_keys(list_name: Literal["imagenet_1k", "caltech101", "cifar10"]) -> tuple[str, ...]:
-    """Folder name (WordNet synset for ImageNet) of each class, by class index."""
+@cache
+def class_keys(list_name: str) -> tuple[str, ...]:
+    """What the data set itself calls each class, by class index: folder, WordNet synset, name of annotations.
+
+    Args:
+        list_name: one of ``TABLES``.
+
+    Raises:
+        ValueError: unknown list name.
+    """
+    if list_name not in TABLES:
+        raise ValueError(f"no keys for class list {list_name!r}; known: {', '.join(TABLES)}")
     return tuple(row[0] for row in _rows(f"{list_name}.tsv"))
 
 

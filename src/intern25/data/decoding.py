@@ -13,7 +13,7 @@ from PIL import Image
 
 from intern25.data.images import read_image
 from intern25.data.labelled import LabelledImages
-from intern25.data.stores import MemoryStore
+from intern25.data.stores import ImageStore, MemoryStore
 
 
 class ImageDecodingError(ValueError):
@@ -42,8 +42,13 @@ def decode(images: LabelledImages, index: int, *, minimum_side: int | None = Non
     Raises:
         ImageDecodingError: The image cannot be read.
     """
+    return decode_stored(images.store, images.names[index], minimum_side=minimum_side)
+
+
+def decode_stored(store: ImageStore, name: str, *, minimum_side: int | None = None) -> Image.Image:
+    """Decode the picture ``name`` of a store to upright RGB; see :func:`decode`."""
     try:
-        data = images.read(index)
+        data = store.read(name)
         if not isinstance(data, bytes):
             return Image.fromarray(data)
         if minimum_side is None:
@@ -54,7 +59,7 @@ def decode(images: LabelledImages, index: int, *, minimum_side: int | None = Non
         return read_image(image)
     # Decoders raise many kinds on damaged data (SyntaxError and IndexError among them).
     except (OSError, ValueError, SyntaxError, KeyError, IndexError, Image.DecompressionBombError) as error:
-        raise ImageDecodingError(f"{images.names[index]}: {error}") from error
+        raise ImageDecodingError(f"{name}: {error}") from error
 
 
 def find_bad_images(images: LabelledImages, *, threads: int = 2) -> Iterator[BadImage]:

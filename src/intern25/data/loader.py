@@ -119,8 +119,8 @@ class TrainingOrder:
     batch_size: int
     epochs: int
     seed: int
-    sizes: tuple[int, ...]
-    """Image size of each epoch."""
+    sizes: tuple[int, ...] = ()
+    """Image size of each epoch; empty where the augmentation alone decides it."""
     accumulation: int = 1
     rank: int = 0
     processes: int = 1
@@ -133,7 +133,7 @@ class TrainingOrder:
                 f"num_images={self.num_images}, batch_size={self.batch_size}, epochs={self.epochs} and "
                 f"accumulation={self.accumulation} must all be at least 1"
             )
-        if len(self.sizes) != self.epochs:
+        if self.sizes and len(self.sizes) != self.epochs:
             raise ValueError(f"{len(self.sizes)} image sizes for {self.epochs} epochs")
 
     @property
@@ -173,10 +173,14 @@ class TrainingOrder:
 
     def _key(self, index: int, epoch: int) -> SampleKey:
         view = epoch % self.views if self.views else epoch
-        return SampleKey(index, view_seed(self.seed, view, index), self.sizes[epoch], view)
+        return SampleKey(
+            index, view_seed(self.seed, view, index), self.sizes[epoch] if self.sizes else 0, view
+        )
 
 
-class _KeySampler(Sampler[list[SampleKey]]):
+class KeySampler(Sampler[list[SampleKey]]):
+    """The keys of an order from one update on, a micro-batch at a time."""
+
     def __init__(self, order: TrainingOrder, first_update: int) -> None:
         self.order = order
         self.first_update = first_update
@@ -186,6 +190,19 @@ class _KeySampler(Sampler[list[SampleKey]]):
 
     def __len__(self) -> int:
         return (self.order.num_updates - self.first_update) * self.order.accumulation
+
+
+class FixedBatches(Sampler[list[int]]):
+    """Batches known beforehand."""
+
+    def __init__(self, batches: list[list[int]]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
 
 
 def collate(samples: Sequence[Sample]) -> ImageBatch:
@@ -205,11 +222,11 @@ def training_loader(
     """Return the batches of this process from ``first_update`` to the end of the run."""
     return DataLoader(
         TrainingImages(images, augmentation),
-        batch_sampler=_KeySampler(order, first_update),
+        batch_sampler=KeySampler(order, first_update),
         num_workers=workers,
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_one_thread if workers else None,
+        worker_init_fn=one_thread if workers else None,
         generator=torch.Generator().manual_seed(order.seed),  # else a draw from the global one
     )
 
@@ -231,11 +248,11 @@ def evaluation_loader(
         num_workers=workers,
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_one_thread if workers else None,
+        worker_init_fn=one_thread if workers else None,
         generator=torch.Generator(),
     )
 
 
-def _one_thread(_worker: int) -> None:
+def one_thread(_worker: int) -> None:
     """Keep torch in a worker from taking the cores of the training process."""
     torch.set_num_threads(1)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Data sets of boxes and instance masks: readers, checks, augmentation, batches."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Data sets of class masks: readers, checks, augmentation, batches."""

@@ -1,0 +1,96 @@
+"""Pascal VOC as distributed and as labelImg writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intern25.data.detection.sources import read_detection
+from tests.data.made_files import picture, write_files
+
+OBJECT = (
+    "<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>{box[0]}</xmin>"
+    "<ymin>{box[1]}</ymin><xmax>{box[2]}</xmax><ymax>{box[3]}</ymax></bndbox></object>"
+)
+
+
+def xml(*objects: tuple[str, tuple[object, ...], int], file: str = "a.png", size: bool = True) -> str:
+    body = "".join(OBJECT.format(name=name, box=box, difficult=hard) for name, box, hard in objects)
+    sides = "<size><width>40</width><height>32</height></size>" if size else ""
+    return f"<annotation><filename>{file}</filename>{sides}{body}</annotation>"
+
+
+VOC = {
+    "VOC2007/Annotations/a.xml": xml(("dog", (1, 1, 40, 32), 0), ("tvmonitor", (3, 4, 10, 12), 1)),
+    "VOC2007/Annotations/b.xml": xml(("person", (2, 2, 4, 4), 0), file="old name.png", size=False),
+    "VOC2007/ImageSets/Main/train.txt": "a\n",
+    "VOC2007/ImageSets/Main/test.txt": "b\n",
+    "VOC2007/ImageSets/Main/dog_train.txt": "a 1\n",
+    "VOC2007/JPEGImages/a.png": picture(0),
+    "VOC2007/JPEGImages/b.png": picture(1),
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_voc_as_distributed(tmp_path: Path, zipped: bool) -> None:
+    path = write_files(tmp_path, VOC, zipped=zipped)
+    images = read_detection(path)
+    assert len(images.classes) == 20
+    (annotation,) = images.annotations
+    # A box over all pixels is (1, 1, width, height) there.
+    np.testing.assert_array_equal(annotation.boxes, [[0, 0, 40, 32], [2, 3, 10, 12]])
+    assert [images.classes.en[label].replace(" ", "") for label in annotation.labels] == ["dog", "tvmonitor"]
+    assert annotation.difficult.tolist() == annotation.ignored.tolist() == [False, True]
+    assert images.image_ids == ("a",)
+    test = read_detection(path, split="test")
+    assert test.names == ("JPEGImages/b.png",)
+    assert test.annotations[0].size == (32, 40)  # from the picture
+    with pytest.raises(ValueError, match="has no split 'val': found test, train"):
+        read_detection(path, split="val")
+
+
+def test_own_xml_beside_the_pictures(tmp_path: Path) -> None:
+    files = {
+        "train/a.xml": xml(("sheep dog", (1, 1, 4, 4), 0), ("apple", (1, 1, 9, 9), 0)),
+        "train/a.png": picture(0),
+        "val/b.xml": xml(("apple", (1, 1, 4, 4), 0), file="b.png"),
+        "val/b.png": picture(1),
+    }
+    images = read_detection(write_files(tmp_path, files))
+    assert images.category_ids == ("apple", "sheep dog")
+    assert images.names == ("train/a.png",)
+    listed = read_detection(
+        write_files(tmp_path, {**files, "classes.txt": "sheep dog\napple\n"}, name="listed"), split="val"
+    )
+    assert listed.category_ids == ("sheep dog", "apple")
+    assert listed.annotations[0].labels.tolist() == [1]
+
+
+def test_two_years_are_two_data_sets(tmp_path: Path) -> None:
+    files = {**VOC, **{name.replace("2007", "2012"): data for name, data in VOC.items()}}
+    path = write_files(tmp_path, files, name="VOCdevkit")
+    with pytest.raises(
+        ValueError, match=r"holds 2 data sets; give the path of one: .*VOC2007 \(voc\), .*VOC2012"
+    ):
+        read_detection(path)
+    assert len(read_detection(path / "VOC2012")) == 1
+
+
+def test_bad_xml(tmp_path: Path) -> None:
+    def read(files: dict[str, str], name: str) -> object:
+        return read_detection(write_files(tmp_path, {**VOC, **files}, name=name))
+
+    with pytest.raises(ValueError, match=r"Annotations/a.xml is not valid XML: .*correct or remove it"):
+        read({"VOC2007/Annotations/a.xml": "<annotation><object>"}, "cut")
+    with pytest.raises(ValueError, match=r"1 pictures of .*train.txt have no xml; the first is c"):
+        read({"VOC2007/ImageSets/Main/train.txt": "a\nc\n"}, "missing")
+    bad = xml(("dog", (1, "x", 4, 4), 0), ("dgo", (1, 1, 4, 4), 0), ("dog", (1, 1, 4, 4), 0))
+    files = {"VOC2007/Annotations/a.xml": bad, "VOC2007/classes.txt": "dog\n"}
+    images = read_detection(write_files(tmp_path, {**VOC, **files}, name="rows"))
+    assert [str(defect) for defect in images.defects] == [
+        "Annotations/a.xml, annotation 1: its bndbox lacks numbers; correct it",
+        "Annotations/a.xml, annotation 2: class 'dgo' is not in classes.txt; add it there or correct it",
+    ]
+    assert len(images.annotations[0]) == 1
