@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.data.test_images import png_of_size
+from tests.small_detector import save_dino, save_mask_rcnn
 from tests.small_model import SMALL, save_small_model
 
 from intern25.backbones.internimage import InternImage
@@ -111,8 +113,56 @@ def other_run(place: Place) -> list[str]:
     return train(place, "--epochs", "4")
 
 
+def annotated(place: Place, category: int) -> str:
+    """Two pictures in COCO form, the box of the first of the given class."""
+    root = place.folder / "boxes"
+    root.mkdir()
+    rows: dict[str, list[dict[str, object]]] = {"images": [], "annotations": []}
+    rows["categories"] = [{"id": 1, "name": "cell"}]
+    for number in (1, 2):
+        noise(64).save(root / f"{number}.png")
+        rows["images"].append({"id": number, "file_name": f"{number}.png", "height": 64, "width": 64})
+        label = category if number == 1 else 1
+        box = {"bbox": [8, 8, 20, 20], "area": 400, "iscrowd": 0}
+        rows["annotations"].append({"id": number, "image_id": number, "category_id": label, **box})
+    (root / "instances_train.json").write_text(json.dumps(rows))
+    return str(root)
+
+
+def train_detector(place: Place, *words: str) -> list[str]:
+    run = ["--output", str(place.folder / "run"), "--no-tensorboard", "--device", "cpu", "--workers", "0"]
+    return ["train", "detect", "--recipe", "small", *run, *words]
+
+
+def wrong_mask(place: Place) -> list[str]:
+    root = place.folder / "masks"
+    for folder in ("images", "masks"):
+        (root / folder / "train").mkdir(parents=True)
+    (root / "classes.txt").write_text("wall\nroad\n")
+    for number in range(2):
+        noise(64).save(root / "images" / "train" / f"{number}.png")
+        Image.new("L", (64, 64), 77 * number).save(root / "masks" / "train" / f"{number}.png")
+    return ["train", "segment", "--data", str(root), "--output", str(place.folder / "run")]
+
+
 def convert(place: Place, source: str, destination: str, *words: str) -> list[str]:
     return ["convert", str(place.folder / source), str(place.folder / destination), *words]
+
+
+def mask_rcnn(place: Place) -> Path:
+    """A detector, written once for all cases."""
+    path = place.weights.parent / "detector.safetensors"
+    return path if path.exists() else save_mask_rcnn(path)
+
+
+def detect(place: Place, *words: str, source: str | None = None) -> list[str]:
+    return ["detect", source or str(place.picture), "--model", str(mask_rcnn(place)), *words]
+
+
+def boxes_only(place: Place) -> list[str]:
+    model = str(save_dino(place.folder / "dino.safetensors"))
+    words = ["--output", str(place.folder / "out"), "--save", "masks"]
+    return ["detect", str(place.picture), "--model", model, *words]
 
 
 CASES: dict[str, Callable[[Place], list[str]]] = {
@@ -150,8 +200,39 @@ CASES: dict[str, Callable[[Place], list[str]]] = {
         "--output", str(p.folder / "drawn"), "--font", "no/font.ttf", str(p.picture)
     ),
     "image size without a model": lambda p: ["info", "--image-size", "224"],
+    "classifier given to detect": lambda p: ["detect", "--model", str(p.weights), str(p.picture)],
+    "detector given to segment": lambda p: ["segment", "--model", str(mask_rcnn(p)), str(p.picture)],
+    "class that the model does not have": lambda p: detect(p, "--classes", "persn"),
+    "Chinese class that the model does not have": lambda p: detect(p, "--classes", "恐龙"),
+    "threshold above one": lambda p: detect(p, "--threshold", "2"),
+    "no objects asked for": lambda p: detect(p, "--max-detections", "0"),
+    "tiles of a few pixels": lambda p: detect(p, "--tile", "8"),
+    "files to save without a folder": lambda p: detect(p, "--save", "coco"),
+    "masks of a detector without masks": boxes_only,
+    "weights with NaN": lambda p: [
+        "detect", "--model", str(save_mask_rcnn(p.folder / "nan.safetensors", damaged=True)), str(p.picture)
+    ],
+    "text file named .mp4": lambda p: detect(p, source=p.file("text.mp4", b"hello, I am text")),
+    "video that does not exist": lambda p: detect(p, source=str(p.folder / "none.mp4")),
+    "one bad video beside a picture": lambda p: [
+        "detect", str(p.picture), p.file("text.mp4", b"hello"), "--model", str(mask_rcnn(p))
+    ],
+    "masks of a video": lambda p: detect(
+        p, "--save", "masks", "--output", str(p.folder / "out"), source=str(p.folder / "none.mp4")
+    ),
+    "no frames asked for": lambda p: detect(p, "--frame-step", "0"),
     "training without data": lambda p: ["train", "classify"],
     "damaged picture in the training data": damaged_data,
+    "training a detector without data": lambda p: ["train", "detect"],
+    "box of an unknown class in the training data": lambda p: train_detector(p, "--data", annotated(p, 77)),
+    "folder without annotations given to train detect": lambda p: train_detector(
+        p, "--data", folder_of_classes(p, "a", "b")
+    ),
+    "segmenter given to train detect": lambda p: train_detector(
+        p, "--data", annotated(p, 1), "--model", "upernet_internimage_nano"
+    ),
+    "mask with the value of no class": wrong_mask,
+    "format that is none": lambda p: ["eval", "segment", "--data", str(p.folder), "--format", "png"],
     "teacher without views": lambda p: train(p, "--teacher", "efficientnet_lite0"),
     "loss that becomes infinite": lambda p: train(p, "--base-lr", "1e30", "--warmup-epochs", "0"),
     "checkpoint cut short": cut_checkpoint,

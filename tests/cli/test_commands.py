@@ -17,6 +17,7 @@ from PIL import Image
 from tests.small_model import CLASSES, save_small_model
 
 from intern25 import __version__, create_model
+from intern25.cli import info
 from intern25.cli.main import COMMANDS, main
 from intern25.weights.catalog import CARDS
 from intern25.weights.files import read_metadata, save_model
@@ -89,6 +90,21 @@ def test_info_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert "97,461,832" in run(["info", "internimage_b"], capsys)
     small = run_json(["info", "internimage_t", "--flops", "--image-size", "64"], capsys)
     assert small["image_size"] == 64
+
+
+def test_info_of_a_detector_and_a_segmenter(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = run_json(["info", "upernet_internimage_t", "--flops"], capsys)
+    assert (facts["task"], facts["parameters"], facts["num_classes"]) == ("segmentation", 59_077_148, 150)
+    assert facts["image_size"] == [512, 2048]
+    assert int(facts["macs_authors_convention"] / 1e9) == 944  # type: ignore[operator]
+    assert facts["flops"] > 1.9 * facts["macs"]  # type: ignore[operator]
+    text = run(["info", "mask_rcnn_internimage_t_fpn_1x_coco"], capsys)
+    assert "backbone.channels" in text
+    assert "https://huggingface.co/OpenGVLab/InternImage" in text
+    small = run_json(["info", "mask_rcnn_internimage_nano", "--flops", "--image-size", "64", "96"], capsys)
+    assert small["image_size"] == [64, 96]
+    with pytest.raises(ValueError, match="must be a side, or a height and a width"):
+        info.run(["internimage_nano", "--flops", "--image-size", "1", "2", "3"])
 
 
 def test_convert_round_trip(nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

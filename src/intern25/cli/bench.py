@@ -7,14 +7,16 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from intern25.cli.exits import DONE
 from intern25.cli.options import parse, split_task
 
 TASKS = {
     "op": "DCNv3 at the shapes of each stage: reference, native kernels, torchvision's deform_conv2d",
+    "deform_attn": "the attention of DINO and Mask2Former beside transformers' formulation",
     "model": "whole models beside timm's convnext_tiny, swin_tiny and resnet50; needs the train extra",
 }
 
@@ -24,12 +26,23 @@ _DESCRIPTION = (
 )
 
 
+class _Named(Protocol):
+    """A shape of a suite."""
+
+    @property
+    def name(self) -> str:
+        """What ``--shapes`` is compared with."""
+
+
+Shape = TypeVar("Shape", bound=_Named)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OperatorOptions:
-    """Options of ``intern25 bench op``."""
+    """Options of ``intern25 bench op`` and ``intern25 bench deform_attn``."""
 
     shapes: str = "*"
-    """Pattern of the shapes to run, such as 'T 224*'."""
+    """Pattern of the shapes to run, such as 'T 224*' or '*decoder*'."""
     dtypes: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
     """Types of the tensors."""
     passes: tuple[Literal["forward", "train"], ...] = ("forward", "train")
@@ -75,10 +88,10 @@ def run(arguments: Sequence[str]) -> int:
     task, rest = split_task(arguments, TASKS, command="bench")
     if task is None:
         return DONE
-    if task == "op":
-        operator = parse(OperatorOptions, rest, command="bench op", description=_DESCRIPTION)
+    if task in ("op", "deform_attn"):
+        operator = parse(OperatorOptions, rest, command=f"bench {task}", description=_DESCRIPTION)
         _check(operator)
-        return _finish(_run_operator(operator), operator)
+        return _finish(_run_operator(operator) if task == "op" else _run_attention(operator), operator)
     model = parse(ModelOptions, rest, command="bench model", description=_DESCRIPTION)
     _check(model)
     return _finish(_run_model(model), model)
@@ -95,22 +108,38 @@ def _check(options: OperatorOptions | ModelOptions) -> None:
 
 
 def _run_operator(options: OperatorOptions) -> dict[str, Any]:
-    from fnmatch import fnmatchcase
-
     from intern25.evaluation.benchmark import OPERATOR_SHAPES, run_operator_suite
 
-    shapes = [shape for shape in OPERATOR_SHAPES if fnmatchcase(shape.name, options.shapes)]
-    if not shapes:
-        known = ", ".join(shape.name for shape in OPERATOR_SHAPES)
-        raise ValueError(f"no shape fits --shapes {options.shapes!r}; there are {known}")
     return run_operator_suite(
-        shapes=shapes,
+        shapes=_chosen(OPERATOR_SHAPES, options.shapes),
         dtypes=options.dtypes,
         passes=options.passes,
         rounds=options.rounds,
         threads=options.threads,
         report=_report,
     )
+
+
+def _run_attention(options: OperatorOptions) -> dict[str, Any]:
+    from intern25.evaluation.attention_benchmark import ATTENTION_SHAPES, run_attention_suite
+
+    return run_attention_suite(
+        shapes=_chosen(ATTENTION_SHAPES, options.shapes),
+        dtypes=options.dtypes,
+        passes=options.passes,
+        rounds=options.rounds,
+        threads=options.threads,
+        report=_report,
+    )
+
+
+def _chosen(shapes: Sequence[Shape], pattern: str) -> list[Shape]:
+    """The shapes whose names fit."""
+    chosen = [shape for shape in shapes if fnmatchcase(shape.name, pattern)]
+    if not chosen:
+        known = ", ".join(shape.name for shape in shapes)
+        raise ValueError(f"no shape fits --shapes {pattern!r}; there are {known}")
+    return chosen
 
 
 def _run_model(options: ModelOptions) -> dict[str, Any]:

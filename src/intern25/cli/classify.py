@@ -3,24 +3,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from intern25.cli.exits import DONE, SOME_FAILED, USER_ERROR
 from intern25.cli.options import parse
+from intern25.cli.pictures import OutputNames, exit_status, predict_pictures, report_failure
 from intern25.cli.progress import track
+from intern25.defaults import DEFAULT_CLASSIFIER
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from intern25.predictors import ClassificationPredictor
     from intern25.results import Classification
 
 _DESCRIPTION = (
@@ -36,7 +31,7 @@ class ClassifyOptions:
 
     sources: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE ...")]
     """Pictures: files, folders, patterns, list files (.txt), or - for a list on stdin."""
-    model: str = "internimage_nano_caltech101"
+    model: str = DEFAULT_CLASSIFIER
     """Catalog name, weights file or folder; the default comes with the package and works offline."""
     top_k: int = 5
     """Number of classes shown for each picture."""
@@ -65,53 +60,24 @@ def run(arguments: Sequence[str]) -> int:
     pictures = expand_sources(options.sources)
     if options.output is not None:
         options.output.mkdir(parents=True, exist_ok=True)
-    from intern25.predictors import load
+    from intern25.predictors import ClassificationPredictor, load_as
 
-    predictor = load(options.model, device=options.device, batch_size=options.batch_size)
+    predictor = load_as(
+        ClassificationPredictor, options.model, device=options.device, batch_size=options.batch_size
+    )
+    results = predict_pictures(
+        lambda images: predictor.predict(images, top_k=options.top_k), pictures, options.batch_size
+    )
     failed = 0
-    drawn_names: set[str] = set()
-    for name, result in track(
-        _classify_all(predictor, pictures, options), total=len(pictures), label="classify"
-    ):
+    names = None if options.output is None else OutputNames(options.output)
+    for name, result in track(results, total=len(pictures), label="classify"):
         if isinstance(result, str):
             failed += 1
-            _report_failure(name, result, options)
+            report_failure(name, result, as_json=options.json)
             continue
-        drawn = None if options.output is None else _draw(result, options, drawn_names)
+        drawn = None if names is None else _draw(result, options, names)
         print(result.to_json() if options.json else _text(result, options, drawn), flush=True)
-    if failed == 0:
-        return DONE
-    if len(pictures) > 1:
-        print(f"intern25: {failed} of {len(pictures)} pictures could not be read", file=sys.stderr)
-    return SOME_FAILED if failed < len(pictures) else USER_ERROR
-
-
-def _classify_all(
-    predictor: ClassificationPredictor, pictures: Sequence[str], options: ClassifyOptions
-) -> Iterator[tuple[str, Classification | str]]:
-    """Yield each picture's name with its result, or with the reason why there is none."""
-    for start in range(0, len(pictures), options.batch_size):
-        names = pictures[start : start + options.batch_size]
-        read = [_read(name) for name in names]
-        images = [image for image in read if not isinstance(image, str)]
-        results = iter(predictor.predict(images, top_k=options.top_k))
-        for name, image in zip(names, read, strict=True):
-            yield name, image if isinstance(image, str) else dataclasses.replace(next(results), source=name)
-
-
-def _read(name: str) -> Image.Image | str:
-    from intern25.data.images import ImageReadError, read_image
-
-    try:
-        return read_image(name)
-    except ImageReadError as error:
-        return str(error)
-
-
-def _report_failure(name: str, reason: str, options: ClassifyOptions) -> None:
-    print(f"intern25: error: {' '.join(reason.split())}", file=sys.stderr)
-    if options.json:
-        print(json.dumps({"source": name, "error": reason}, ensure_ascii=False), flush=True)
+    return exit_status(failed, len(pictures))
 
 
 def _text(result: Classification, options: ClassifyOptions, drawn: Path | None) -> str:
@@ -121,19 +87,13 @@ def _text(result: Classification, options: ClassifyOptions, drawn: Path | None) 
     return "\n".join([title, *lines])
 
 
-def _draw(result: Classification, options: ClassifyOptions, taken: set[str]) -> Path:
-    """Write the drawn picture; pictures of the same name in different folders get a number."""
-    assert options.output is not None, "drawing needs a folder"
+def _draw(result: Classification, options: ClassifyOptions, names: OutputNames) -> Path:
+    """Write the drawn picture and return its path."""
     assert result.source is not None, "drawing needs a name"
-    from intern25.weights.files import write_whole
+    from intern25.data.writing import write_whole
 
-    stem = Path(result.source).stem
-    name, number = stem, 1
-    while name.lower() in taken:
-        number += 1
-        name = f"{stem}_{number}"
-    taken.add(name.lower())
-    path = options.output / f"{name}.png"
+    stem = names.stem(result.source)
+    path = stem.with_name(f"{stem.name}.png")
     drawn = result.draw(k=options.top_k, language=options.language, font=options.font)
     write_whole(path, lambda temporary: drawn.save(temporary, format="PNG"))
     return path

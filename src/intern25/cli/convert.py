@@ -15,8 +15,9 @@ from intern25.cli.exits import DONE
 from intern25.cli.options import parse
 
 _DESCRIPTION = (
-    "Convert weights between layouts: .pth files of the official code, Hugging Face folders, and this "
-    "package's safetensors, which describe themselves. Without --dtype tensors keep every bit, both ways. "
+    "Convert weights of classifiers, detectors and segmenters between layouts: .pth files of the official "
+    "code, Hugging Face folders (classifiers), and this package's safetensors, which describe themselves. "
+    "Without --dtype tensors keep every bit, both ways. "
     "--json prints one object: source, destination, layout, bytes."
 )
 
@@ -32,7 +33,7 @@ class ConvertOptions:
     layout: Literal["intern25", "official", "hugging_face"] = "intern25"
     """Layout of the destination."""
     architecture: str | None = None
-    """Architecture or catalog name of the source; by default recognised by its config, name or sizes."""
+    """Architecture or catalog name of the source; by default recognised by its config, file name or sizes."""
     prefer_ema: bool = False
     """Take the averaged weights of a training checkpoint."""
     dtype: Literal["keep", "float32", "float16", "bfloat16"] = "keep"

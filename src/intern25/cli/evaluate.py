@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from intern25.cli.evaluate_downstream import run_detection, run_segmentation
 from intern25.cli.exits import DONE
 from intern25.cli.options import parse, split_task
 
 if TYPE_CHECKING:
     from intern25.evaluation.classification import ClassificationReport
 
-TASKS = {"classify": "top-1 and top-5 accuracy and throughput of a classifier"}
+TASKS = {
+    "classify": "top-1 and top-5 accuracy and throughput of a classifier",
+    "detect": "average precision of a detector's boxes and masks",
+    "segment": "mean intersection over union of a segmenter",
+}
 
 _DESCRIPTION = (
     "Top-1 and top-5 accuracy of a classifier. The data: a folder of class folders (with train/ and val/ or "
@@ -61,6 +66,10 @@ def run(arguments: Sequence[str]) -> int:
     task, rest = split_task(arguments, TASKS, command="eval")
     if task is None:
         return DONE
+    if task == "detect":
+        return run_detection(rest)
+    if task == "segment":
+        return run_segmentation(rest)
     options = parse(EvaluateOptions, rest, command="eval classify", description=_DESCRIPTION)
     report = _evaluate(options)
     print(report.to_json() if options.json else _text(report, per_class=options.per_class))
@@ -71,9 +80,11 @@ def _evaluate(options: EvaluateOptions) -> ClassificationReport:
     import dataclasses
 
     from intern25.evaluation.classification import evaluate_dataset
-    from intern25.predictors import load
+    from intern25.predictors import ClassificationPredictor, load_as
 
-    predictor = load(options.model, device=options.device, batch_size=options.batch_size)
+    predictor = load_as(
+        ClassificationPredictor, options.model, device=options.device, batch_size=options.batch_size
+    )
     preprocessing = predictor.preprocessing
     if options.image_size is not None:
         preprocessing = dataclasses.replace(preprocessing, image_size=options.image_size)

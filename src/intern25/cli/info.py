@@ -7,7 +7,7 @@ import dataclasses
 import json
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,9 +18,14 @@ from intern25.cli.exits import DONE
 from intern25.cli.options import parse
 
 if TYPE_CHECKING:
-    from intern25.weights.catalog import ModelCard
+    from intern25.weights.card import ModelCard
+    from intern25.weights.kinds import ModelKind
 
 Facts = dict[str, Any]
+
+_SOURCES = {"unpublished": "the weights were never published"}
+_METRICS = ("top1", "box_ap", "box_ap50", "box_ap50_voc07", "miou")
+"""The first of these that a model has stands in the list."""
 
 _DESCRIPTION = (
     "Without a name: versions, what this machine has, operator backends (and why one does not run), and the "
@@ -57,9 +62,9 @@ class InfoOptions:
     name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None
     """Architecture or published model; without it: the installation and the catalog."""
     flops: bool = False
-    """Count multiply-accumulates, by the authors' convention and as floating-point operations."""
-    image_size: int | None = None
-    """Side of the image that --flops counts; by default the published one."""
+    """Count what the authors' tables call FLOPs, multiply-accumulates and floating-point operations."""
+    image_size: tuple[int, ...] | None = None
+    """Side, or height and width, of the picture that --flops counts; by default the authors' choice."""
     json: bool = False
     """Print one JSON object."""
 
@@ -121,51 +126,73 @@ def _version(package: str) -> str | None:
 def _card_facts(card: ModelCard) -> Facts:
     return {
         "id": card.id,
+        "task": card.task,
         "architecture": card.architecture,
-        "image_size": card.preprocessing.image_size,
+        "preprocessing": dataclasses.asdict(card.preprocessing),
         "num_classes": card.num_classes,
         "classes": card.classes,
         "metrics": dict(card.metrics),
         "pretraining": card.pretraining,
         "licence": card.licence,
-        "source": str(card.packaged_path) if card.source == "package" else card.url,
+        "source": _SOURCES.get(card.source)
+        or (card.url if card.source == "hub" else str(card.packaged_path)),
         "available": card.available,
     }
 
 
 def _model(name: str, options: InfoOptions) -> Facts:
     from intern25.backbones.classifier import num_parameters
-    from intern25.weights.catalog import ARCHITECTURES, CARDS, DEFAULT_CARDS, find_card
+    from intern25.weights.catalog import ARCHITECTURES, find_card
     from intern25.weights.create import create_model
+    from intern25.weights.kinds import FAMILIES, kind_of_config
 
     card = find_card(name)
-    config = ARCHITECTURES[card.architecture if card else name]
-    num_classes = card.num_classes if card else 1000
-    model = create_model(name, num_classes=num_classes, device="meta")
+    config = card.config if card else ARCHITECTURES[name]
+    kind = card.kind if card else kind_of_config(config)
+    model = create_model(name, device="meta")
     facts: Facts = {
         "name": name,
+        "task": FAMILIES[kind].task,
         "parameters": num_parameters(model),
-        "num_classes": num_classes,
+        "num_classes": model.num_classes,
         "config": dataclasses.asdict(config),
     }
     if card is not None:
         facts["weights"] = _card_facts(card)
     if options.flops:
-        from intern25.backbones.flops import count_macs
+        facts |= _cost(name, model, kind, card, options.image_size)
+    return facts
 
-        default = card or CARDS[DEFAULT_CARDS[name]]
-        size = options.image_size or default.preprocessing.image_size
-        count = count_macs(model, size)
-        facts["image_size"] = size
-        facts["macs_authors_convention"] = count.total
-        facts["macs_parts"] = {
+
+def _cost(
+    name: str, model: Any, kind: ModelKind, card: ModelCard | None, asked: tuple[int, ...] | None
+) -> Facts:
+    from intern25.weights.catalog import CARDS, DEFAULT_CARDS
+    from intern25.weights.cost import cost_of, flops_of, table_size
+    from intern25.weights.kinds import FAMILIES
+
+    card = card or CARDS.get(DEFAULT_CARDS.get(name, ""))
+    size = _size(asked) if asked else table_size(FAMILIES[kind].task, card)
+    count = cost_of(model, kind, size)
+    return {
+        "image_size": size[0] if size[0] == size[1] else list(size),
+        "macs_authors_convention": flops_of(count, kind),
+        "macs": count.total,
+        "macs_parts": {
             "convolutions": count.conv,
             "linear": count.linear,
             "dcnv3": count.dcn,
             "attention": count.attention,
-        }
-        facts["flops"] = count.flops
-    return facts
+            "deformable attention": count.deformable,
+        },
+        "flops": count.flops,
+    }
+
+
+def _size(values: tuple[int, ...]) -> tuple[int, int]:
+    if len(values) > 2 or min(values) < 1:
+        raise ValueError(f"--image-size {' '.join(map(str, values))} must be a side, or a height and a width")
+    return values[0], values[-1]
 
 
 def _installation_text(facts: Facts) -> str:
@@ -200,18 +227,16 @@ def _backend(status: Facts) -> str:
 
 
 def _catalog_rows(facts: Facts) -> list[str]:
-    models = facts["models"]
-    rows = [("name", "input", "classes", "top-1", "weights")]
-    for model in models:
-        top1 = model["metrics"].get("top1")
+    rows = [("name", "task", "classes", "result", "weights")]
+    for model in facts["models"]:
         weights = "download" if model["source"].startswith("https") else "in the package"
         rows.append(
             (
                 model["id"],
-                str(model["image_size"]),
+                model["task"],
                 str(model["num_classes"]),
-                "-" if top1 is None else f"{top1:.1f}",
-                weights if model["available"] else "not in this installation",
+                _result(model["metrics"]),
+                weights if model["available"] else _why_absent(model),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
@@ -221,21 +246,46 @@ def _catalog_rows(facts: Facts) -> list[str]:
     ]
 
 
+def _result(metrics: Facts) -> str:
+    found = next((name for name in _METRICS if name in metrics), None)
+    return "-" if found is None else f"{found} {metrics[found]:.1f}"
+
+
+def _why_absent(model: Facts) -> str:
+    return "never published" if model["source"] in _SOURCES.values() else "not in this installation"
+
+
+def _flat(config: Facts, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Settings one by one, those of a part behind its name."""
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _words(size: int | list[int]) -> str:
+    height, width = (size, size) if isinstance(size, int) else size
+    return f"{height} x {width}"
+
+
 def _model_text(facts: Facts) -> str:
     config, weights, parts = facts["config"], facts.get("weights"), facts.get("macs_parts")
     parameters = facts["parameters"]
     lines = [
         f"{facts['name']}",
-        f"  {'parameters':<20} {parameters:,}",
-        f"  {'classes':<20} {facts['num_classes']}",
-        *(f"  {name:<20} {value}" for name, value in config.items()),
+        f"  {'task':<29} {facts['task']}",
+        f"  {'parameters':<29} {parameters:,}",
+        f"  {'classes':<29} {facts['num_classes']}",
+        *(f"  {name:<29} {value}" for name, value in _flat(config) if name != "num_classes"),
     ]
     if parts is not None:
         lines += [
             "",
-            f"one image of {facts['image_size']} x {facts['image_size']}",
-            f"  {'FLOPs as published':<20} {facts['macs_authors_convention']:,} (multiply-adds, DCNv3 as 5)",
-            *(f"    {name:<18} {value:,}" for name, value in parts.items()),
+            f"one image of {_words(facts['image_size'])}",
+            f"  {'FLOPs as published':<20} {facts['macs_authors_convention']:,} (as the authors count)",
+            f"  {'multiply-adds':<20} {facts['macs']:,} (DCNv3 as 5)",
+            *(f"    {name:<20} {value:,}" for name, value in parts.items() if value),
             f"  {'operations':<20} {facts['flops']:,} (two a multiply-add, DCNv3 as 8)",
         ]
     if weights is not None:

@@ -21,6 +21,8 @@ from intern25.cli.exits import INTERRUPTED, USER_ERROR
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "classify": ("intern25.cli.classify", "name what pictures show, in English and Chinese"),
+    "detect": ("intern25.cli.detect", "find objects in pictures and videos, with boxes and masks"),
+    "segment": ("intern25.cli.segment", "name the class of each pixel of pictures and videos"),
     "train": ("intern25.cli.train", "train or fine-tune a model on your own pictures"),
     "eval": ("intern25.cli.evaluate", "measure a model on a labelled data set"),
     "convert": (
@@ -36,6 +38,7 @@ _EXAMPLES = """\
 examples:
   intern25 classify photo.jpg
   intern25 classify photos/ --language both --output drawn/
+  intern25 detect street.mp4 --classes person 自行车 --output drawn/
   intern25 info internimage_t --flops
   intern25 train classify --data pictures/ --model internimage_nano
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Results: lengths, top-k, languages, JSON, drawing."""
+"""The most likely classes: lengths, top-k, languages, JSON, drawing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from intern25 import drawing
+from intern25.drawing import classification as drawing
+from intern25.drawing import fonts
 from intern25.results import Classification
 
 SCORES = np.array([0.75, 0.2, 0.05], dtype=np.float32)
@@ -96,7 +97,7 @@ def test_long_names_stay_inside_the_panel() -> None:
 
 def test_chinese_without_a_chinese_font_falls_back_to_english(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = result(Image.new("RGB", (50, 50)))
-    monkeypatch.setattr(drawing, "find_chinese_font", lambda: None)
+    monkeypatch.setattr(fonts, "find_chinese_font", lambda: None)
     assert np.array_equal(np.asarray(picture.draw(language="zh")), np.asarray(picture.draw(language="en")))
 
 

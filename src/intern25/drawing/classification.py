@@ -1,38 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Drawing of results: a picture beside its bar chart, with a Chinese font when the system has one."""
+"""A picture beside the bar chart of its most likely classes."""
 
 from __future__ import annotations
 
-import functools
 import os
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from intern25.drawing.fonts import Font, choose_font, shorten
 
 if TYPE_CHECKING:
     from intern25.results import Classification, Language
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-# File names that Pillow looks up in the font folders of Linux, macOS and Windows.
-CHINESE_FONTS = (
-    "NotoSansCJK-Regular.ttc",
-    "NotoSansCJKsc-Regular.otf",
-    "NotoSansSC-Regular.otf",
-    "NotoSansSC-Regular.ttf",
-    "SourceHanSansSC-Regular.otf",
-    "SourceHanSansCN-Regular.otf",
-    "wqy-microhei.ttc",
-    "wqy-zenhei.ttc",
-    "DroidSansFallbackFull.ttf",
-    "DroidSansFallback.ttf",
-    "PingFang.ttc",
-    "Hiragino Sans GB.ttc",
-    "STHeiti Light.ttc",
-    "msyh.ttc",
-    "simhei.ttf",
-    "simsun.ttc",
-)
 
 _PICTURE_ROOM = (640, 360)
 _PANEL_WIDTH = 380
@@ -68,8 +47,8 @@ def draw_classification(
     """
     if result.image is None:
         raise ValueError("this result holds no picture to draw; it was made without one, or read from JSON")
-    text_font, has_chinese = _choose_font(language, font)
-    names = result.names(language if has_chinese else "en")
+    text_font, language = choose_font(language, font, _TEXT_SIZE)
+    names = result.names(language)
     picture = _fit(result.image)
     height = max(picture.height, _ROW_HEIGHT * len(result)) + 2 * _MARGIN
     panel_left = picture.width + 2 * _MARGIN
@@ -91,7 +70,7 @@ def _draw_bar(
     percent_width = pen.textlength(percent, font=font)
     baseline = top + 30
     room = _PANEL_WIDTH - percent_width - _MARGIN
-    pen.text((left, baseline), _shorten(pen, name, font, room), fill=_TEXT, font=font, anchor="ls")
+    pen.text((left, baseline), shorten(name, font, room), fill=_TEXT, font=font, anchor="ls")
     pen.text((right, baseline), percent, fill=_TEXT if is_best else _MUTED, font=font, anchor="rs")
     bar_top = baseline + 9
     pen.rounded_rectangle((left, bar_top, right, bar_top + _BAR_HEIGHT), _BAR_HEIGHT // 2, fill=_TRACK)
@@ -101,41 +80,8 @@ def _draw_bar(
     pen.rounded_rectangle((left, bar_top, left + width, bar_top + _BAR_HEIGHT), _BAR_HEIGHT // 2, fill=color)
 
 
-def _shorten(pen: ImageDraw.ImageDraw, text: str, font: Font, room: float) -> str:
-    """Cut ``text`` with an ellipsis until it fits into ``room`` pixels."""
-    if pen.textlength(text, font=font) <= room:
-        return text
-    while text and pen.textlength(text + "...", font=font) > room:
-        text = text[:-1]
-    return text.rstrip() + "..."
-
-
 def _fit(image: Image.Image) -> Image.Image:
     """Scale to the room for the picture, keeping its shape."""
     scale = min(_PICTURE_ROOM[0] / image.width, _PICTURE_ROOM[1] / image.height)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-
-
-def _choose_font(language: Language, font: str | os.PathLike[str] | None) -> tuple[Font, bool]:
-    """Return the font and whether it may be used for ``language``."""
-    if font is not None:
-        return ImageFont.truetype(os.fspath(font), _TEXT_SIZE), True
-    if language == "en":
-        return ImageFont.load_default(_TEXT_SIZE), True
-    name = find_chinese_font()
-    if name is None:
-        return ImageFont.load_default(_TEXT_SIZE), False
-    return ImageFont.truetype(name, _TEXT_SIZE), True
-
-
-@functools.cache
-def find_chinese_font() -> str | None:
-    """Return the first usual Chinese font that this system has, or None."""
-    for name in CHINESE_FONTS:
-        try:
-            ImageFont.truetype(name, _TEXT_SIZE)
-        except OSError:
-            continue
-        return name
-    return None

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""What predictors return: small frozen dataclasses of arrays that can draw themselves and write JSON."""
+"""The most likely classes of one picture."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from intern25.results.language import Language, names_in
 
 if TYPE_CHECKING:
     import os
 
     from PIL import Image
-
-Language = Literal["en", "zh", "both"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,14 +85,7 @@ class Classification:
         Raises:
             ValueError: Another language.
         """
-        if language == "en":
-            return self.names_en
-        if language == "zh":
-            return self.names_zh
-        if language == "both":
-            pairs = zip(self.names_en, self.names_zh, strict=True)
-            return tuple(en if en == zh else f"{en} / {zh}" for en, zh in pairs)
-        raise ValueError(f"language={language!r} must be 'en', 'zh' or 'both'")
+        return names_in(self.names_en, self.names_zh, language)
 
     def to_json(self) -> str:
         """Return one line of JSON: ``{"source", "predictions": [{"index", "score", "name_en", "name_zh"}]}``.

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+"""Names of the models that come with the package, so that every task runs without a network."""
+
+from __future__ import annotations
+
+DEFAULT_CLASSIFIER = "internimage_nano_caltech101"
+"""Names what pictures show."""
+DEFAULT_DETECTOR = "mask_rcnn_internimage_nano_coco"
+"""Finds objects with boxes and masks."""
+DEFAULT_SEGMENTER = "upernet_internimage_nano_camvid"
+"""Names the class of each pixel."""
