@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from intern25.backbones.classifier import InternImageClassifier
 from intern25.backbones.flops import count_macs
 from intern25.backbones.internimage import InternImage
+from intern25.ops.deform_attn.module import MultiScaleDeformableAttention
 from intern25.weights.create import create_model
 from tests.weights.samples import TINY, VARIANTS
 
@@ -43,6 +44,43 @@ def test_attention_and_gates_are_counted() -> None:
     plain, gated = VARIANTS["post_gate"], VARIANTS["res_post"]
     assert count_macs(InternImageClassifier(plain, 5), 64).attention == 2 * 16 * 1024
     assert count_macs(InternImageClassifier(gated, 5), 64).linear > count_macs(InternImage(TINY), 64).linear
+
+
+def test_parts_of_heads_by_hand() -> None:
+    """Transposed convolution, attention, deformable attention, norms and biases beside one backbone."""
+
+    class Head(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone = InternImage(TINY)
+            self.up = nn.ConvTranspose2d(128, 8, 2, stride=2)
+            self.norm = nn.GroupNorm(2, 8)
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+            self.deformable = MultiScaleDeformableAttention(8, heads=2, levels=1, points=4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.norm(self.up(self.backbone(x)[3]))  # (1, 8, 4, 4)
+            tokens = x.flatten(2).transpose(1, 2)
+            queries, _ = self.attention(tokens[:, :5], tokens, tokens)
+            references = torch.zeros(1, 5, 1, 2, device=x.device)
+            return self.deformable(queries, references, tokens, ((4, 4),))
+
+    alone, whole = count_macs(InternImage(TINY), 64), count_macs(Head(), 64)
+    assert whole.conv - alone.conv == (2 * 2 * 128) * (8 * 2 * 2)
+    # Projections of 5 queries and 16 keys twice; then values, outputs, offsets and weights of 5 queries.
+    projections = (5 + 16) * 2 * 64
+    assert whole.linear - alone.linear == projections + 16 * 64 + 5 * 64 + 5 * 8 * (16 + 8)
+    assert whole.attention == 2 * 5 * 16 * 8
+    assert whole.deformable == 4 * 5 * 8 * 4
+    assert whole.unseen - alone.unseen == projections
+    assert whole.other - alone.other == 2 * 16 * 8 + 16 * 8
+    assert whole.dcn == alone.dcn
+    assert whole.authors == whole.total - whole.attention - whole.deformable - whole.unseen + whole.other
+
+
+def test_the_gate_is_not_in_the_authors_count() -> None:
+    gated = count_macs(InternImage(VARIANTS["res_post"]), 64)
+    assert gated.unseen == sum((16 // 2**i) ** 2 * 16 * 2**i * 2**i for i in range(4))
 
 
 def test_the_model_is_left_alone() -> None:

@@ -13,8 +13,9 @@ import torch
 
 from intern25.backbones.flops import count_macs
 from intern25.weights.adapters.official import name_table
-from intern25.weights.catalog import ARCHITECTURES
+from intern25.weights.architectures import BACKBONES
 from intern25.weights.layouts import from_ours
+from intern25.weights.matching import blueprint_of
 from tests.backbones.golden import (
     LOCAL,
     config_of,
@@ -103,7 +104,7 @@ def test_hugging_face_outputs(shared_root: Path, name: str) -> None:
 def test_names_shapes_and_counts(shared_root: Path, name: str) -> None:
     manifest = read_manifest(shared_root / "goldens" / "cls", name)
     model = meta_model(manifest)
-    official = from_ours(model.state_dict(), "official", model.config)
+    official = from_ours(model.state_dict(), "official", blueprint_of(model))
     assert {key: list(tensor.shape) for key, tensor in official.items()} == {
         key: shape for key, shape, _ in manifest["tensors"]
     }
@@ -116,7 +117,7 @@ def test_names_shapes_and_counts(shared_root: Path, name: str) -> None:
 def test_hugging_face_names_and_shapes(shared_root: Path, name: str) -> None:
     manifest = read_manifest(shared_root / "goldens" / "cls", name)
     model = meta_model(manifest)
-    renamed = from_ours(model.state_dict(), "hugging_face", model.config)
+    renamed = from_ours(model.state_dict(), "hugging_face", blueprint_of(model))
     assert {key: list(tensor.shape) for key, tensor in renamed.items()} == {
         key: shape for key, shape, _ in manifest["tensors"]
     }
@@ -126,7 +127,7 @@ def test_hugging_face_names_and_shapes(shared_root: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["cls_T", "cls_H"])
 def test_names_and_shapes_of_the_specification(shared_root: Path, name: str) -> None:
     tables = json.loads((shared_root / "spec" / "internimage_tables.json").read_text())
-    config = ARCHITECTURES[f"internimage_{name[-1].lower()}"]
+    config = BACKBONES[f"internimage_{name[-1].lower()}"]
     table = name_table(config)
     for official in tables["state_dict_shapes"][name]:
         ours = table.to_ours(official)
@@ -138,7 +139,7 @@ def test_names_and_shapes_of_the_specification(shared_root: Path, name: str) -> 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_config_is_the_official_one(shared_root: Path, name: str) -> None:
     manifest = read_manifest(shared_root / "goldens" / "cls", name)
-    assert config_of(manifest) == ARCHITECTURES[f"internimage_{name}"]
+    assert config_of(manifest) == BACKBONES[f"internimage_{name}"]
 
 
 @pytest.mark.shared

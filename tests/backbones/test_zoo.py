@@ -15,7 +15,9 @@ from torch import nn
 
 from intern25.backbones.classifier import InternImageClassifier, num_parameters
 from intern25.backbones.internimage import INTERNIMAGE_NANO, InternImage, InternImageConfig
-from intern25.weights.catalog import ARCHITECTURES, CARDS
+from intern25.weights.architectures import BACKBONES
+from intern25.weights.card import ModelCard
+from intern25.weights.cards_classification import CLASSIFICATION
 from intern25.weights.create import create_model
 from tests.weights.samples import TINY, VARIANTS
 
@@ -54,10 +56,9 @@ STATE_DICT_DIGESTS = {
 }
 
 
-@pytest.mark.parametrize("name", CARDS)
-def test_catalog_builds_with_the_published_size(name: str) -> None:
-    card = CARDS[name]
-    model = create_model(name, device="meta")
+@pytest.mark.parametrize("card", CLASSIFICATION, ids=lambda card: card.id)
+def test_catalog_builds_with_the_published_size(card: ModelCard) -> None:
+    model = create_model(card.id, device="meta")
     assert all(tensor.is_meta for tensor in model.state_dict().values())
     if card.source == "hub" and card.head == "classifier":
         table = PARAMETERS_1K if card.num_classes == 1000 else PARAMETERS_22K
@@ -218,11 +219,11 @@ def test_impossible_configs(change: dict[str, Any], words: str) -> None:
         dataclasses.replace(INTERNIMAGE_NANO, **change)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", BACKBONES)
 def test_configs_survive_json(name: str) -> None:
     import json
 
-    config = ARCHITECTURES[name]
+    config = BACKBONES[name]
     assert InternImageConfig(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 

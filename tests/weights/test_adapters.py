@@ -13,7 +13,7 @@ from intern25.backbones.metadata import InternImageMetaClassifier
 from intern25.data.preprocessing import Preprocessing
 from intern25.weights.adapters import hugging_face
 from intern25.weights.adapters.official import name_table
-from intern25.weights.catalog import ARCHITECTURES
+from intern25.weights.architectures import BACKBONES
 from tests.weights.samples import VARIANTS, classifier
 
 
@@ -52,9 +52,9 @@ def test_unknown_names_are_not_translated() -> None:
     assert table.to_official("neck.conv.weight") is None
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", BACKBONES)
 def test_config_survives_the_hugging_face_form(name: str) -> None:
-    config = ARCHITECTURES[name]
+    config = BACKBONES[name]
     assert hugging_face.read_config(hugging_face.write_config(config, 1000)) == config
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Count multiply-accumulates by the authors' convention, and the floating-point operations really done.
+"""Count multiply-accumulates, what the authors call FLOPs, and floating-point operations really done.
 
 Runs on the meta device, so the largest model is counted in seconds and without memory.
 """
@@ -17,31 +17,46 @@ from torch import Tensor, nn
 
 from intern25.backbones.classifier import AttentionPool
 from intern25.ops.dcnv3.module import DCNv3
+from intern25.ops.deform_attn.module import MultiScaleDeformableAttention
 
 _AUTHORS_TAP_COST = 5
 _CORNERS = 4
 
-_Kind = Literal["conv", "linear", "sampled", "attention"]
-_Hook = Callable[[Any, tuple[Tensor, ...], Tensor], None]
+_Kind = Literal["conv", "linear", "sampled", "attention", "deformable", "other", "unseen"]
+_Counts = dict[_Kind, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MacCount:
-    """Cost of one forward pass; normalisations, activations and sums are left out, as is customary."""
+    """Cost of one forward pass; activations, resizing and sums are left out, as is customary."""
 
     conv: int
-    """Multiply-accumulates of convolutions, depth-wise ones included."""
+    """Multiply-accumulates of convolutions, depth-wise and transposed ones included."""
     linear: int
-    """Multiply-accumulates of linear layers."""
+    """Multiply-accumulates of linear layers, those inside attention included."""
     dcn: int
     """DCNv3 by the authors' convention: 5 per output pixel, sampling point and channel."""
     attention: int
     """Multiply-accumulates of queries with keys and of weights with values."""
+    deformable: int = 0
+    """Multi-scale deformable attention: 4 per query, sampling point and channel."""
+    other: int = 0
+    """What the authors' program adds: 1 per output of a convolution with bias, 2 per normalised value."""
+    unseen: int = 0
+    """Part of ``linear`` that it does not see: projections of attention, gates of DCNv3."""
 
     @property
     def total(self) -> int:
-        """Sum by the authors' convention, which the papers print as FLOPs."""
-        return self.conv + self.linear + self.dcn + self.attention
+        """Multiply-accumulates, with DCNv3 by the authors' convention; the papers' FLOPs of classifiers."""
+        return self.conv + self.linear + self.dcn + self.attention + self.deformable
+
+    @property
+    def authors(self) -> int:
+        """What the authors' program prints for detectors and segmenters, and their tables call FLOPs.
+
+        It counts the modules mmcv knows, which leaves out attention and batch normalisation over processes.
+        """
+        return self.conv + self.linear - self.unseen + self.dcn + self.other
 
     @property
     def flops(self) -> int:
@@ -51,15 +66,22 @@ class MacCount:
         eight operations per channel, where the authors count five.
         """
         taps = self.dcn // _AUTHORS_TAP_COST
-        return 2 * (self.conv + self.linear + self.attention + _CORNERS * taps)
+        return 2 * (self.conv + self.linear + self.attention + self.deformable + _CORNERS * taps)
 
 
-def count_macs(model: nn.Module, input_size: int | tuple[int, int]) -> MacCount:
+def count_macs(
+    model: nn.Module,
+    input_size: int | tuple[int, int],
+    *,
+    run: Callable[[Any, Tensor], object] | None = None,
+) -> MacCount:
     """Count the multiply-accumulates of a forward pass on one image.
 
     Args:
-        model: A classifier or backbone of this package; it is not changed and may be on any device.
+        model: A model of this package; it is not changed and may be on any device.
         input_size: Side of the image, or ``(height, width)``.
+        run: Calls the model on ``(1, 3, H, W)``; needed where a call depends on values, which here there are
+            none of. None calls the model itself.
 
     Raises:
         ValueError: ``model`` has been compiled or optimised into parts that cannot be counted.
@@ -82,8 +104,9 @@ def count_macs(model: nn.Module, input_size: int | tuple[int, int]) -> MacCount:
         for kind, hook in _HOOKS.items():
             if isinstance(module, kind):
                 module.register_forward_hook(_counting(hook, counts))
+    image = torch.empty(1, 3, height, width, device="meta", dtype=next(twin.parameters()).dtype)
     with torch.no_grad():
-        twin(torch.empty(1, 3, height, width, device="meta", dtype=next(twin.parameters()).dtype))
+        twin(image) if run is None else run(twin, image)
     if not counts["sampled"]:
         raise ValueError(f"{type(model).__name__} has no DCNv3 layer; count the model before optimize()")
     return MacCount(
@@ -91,6 +114,9 @@ def count_macs(model: nn.Module, input_size: int | tuple[int, int]) -> MacCount:
         linear=counts["linear"],
         dcn=_AUTHORS_TAP_COST * counts["sampled"],
         attention=counts["attention"],
+        deformable=counts["deformable"],
+        other=counts["other"],
+        unseen=counts["unseen"],
     )
 
 
@@ -106,38 +132,81 @@ def _meta_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-def _counting(hook: Callable[[Any, Tensor, Tensor], dict[_Kind, int]], counts: Counter[_Kind]) -> _Hook:
+def _counting(
+    hook: Callable[[Any, tuple[Any, ...], Any], _Counts], counts: Counter[_Kind]
+) -> Callable[[Any, tuple[Any, ...], Any], None]:
     """Forward hook that adds what ``hook`` finds."""
 
-    def add(module: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        counts.update(hook(module, inputs[0], output))
+    def add(module: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        counts.update(hook(module, inputs, output))
 
     return add
 
 
-def _count_conv(module: nn.Conv2d, _: Tensor, output: Tensor) -> dict[_Kind, int]:
-    return {"conv": output.numel() * module.weight[0].numel()}
+def _count_conv(module: nn.Conv2d, _: tuple[Tensor, ...], output: Tensor) -> _Counts:
+    bias = 0 if module.bias is None else output.numel()
+    return {"conv": output.numel() * module.weight[0].numel(), "other": bias}
 
 
-def _count_linear(module: nn.Linear, _: Tensor, output: Tensor) -> dict[_Kind, int]:
+def _count_transposed(module: nn.ConvTranspose2d, inputs: tuple[Tensor, ...], output: Tensor) -> _Counts:
+    """Every input value meets the whole kernel of its channel."""
+    bias = 0 if module.bias is None else output.numel()
+    return {"conv": inputs[0].numel() * module.weight[0].numel(), "other": bias}
+
+
+def _count_linear(module: nn.Linear, _: tuple[Tensor, ...], output: Tensor) -> _Counts:
     return {"linear": output.numel() * module.in_features}
 
 
-def _count_dcnv3(module: DCNv3, _: Tensor, output: Tensor) -> dict[_Kind, int]:
+def _count_norm(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> _Counts:
+    return {"other": 2 * inputs[0].numel()}
+
+
+def _count_dcnv3(module: DCNv3, _: tuple[Tensor, ...], output: Tensor) -> _Counts:
     """The operator, and its offset and mask layers, which run as one product and so escape hooks."""
     pixels = output.numel() // output.shape[-1]
     predicted = module.offset.weight.numel() + module.mask.weight.numel()
-    return {"sampled": output.numel() * module.geometry.num_points, "linear": pixels * predicted}
+    gate = module.center_feature_scale
+    return {
+        "sampled": output.numel() * module.geometry.num_points,
+        "linear": pixels * predicted,
+        "unseen": 0 if gate is None else pixels * gate.weight.numel(),
+    }
 
 
-def _count_attention(module: AttentionPool, tokens: Tensor, _: Tensor) -> dict[_Kind, int]:
+def _count_pool(module: AttentionPool, inputs: tuple[Tensor, ...], _: Tensor) -> _Counts:
     """One query: a product with every key and one with every value."""
+    (tokens,) = inputs
     return {"attention": 2 * tokens.shape[0] * tokens.shape[1] * module.query.out_features}
 
 
-_HOOKS: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], dict[_Kind, int]]] = {
+def _count_attention(module: nn.MultiheadAttention, inputs: tuple[Tensor, ...], _: object) -> _Counts:
+    """Four projections, which are no modules of their own, and the two products."""
+    query, key = inputs[:2]
+    images, width = query.shape[0], module.embed_dim
+    queries, keys = query.shape[1], key.shape[1]
+    projections = 2 * images * (queries + keys) * width * width
+    return {
+        "linear": projections,
+        "unseen": projections,
+        "attention": 2 * images * queries * keys * width,
+    }
+
+
+def _count_deformable(
+    module: MultiScaleDeformableAttention, _: tuple[Tensor, ...], output: Tensor
+) -> _Counts:
+    return {"deformable": _CORNERS * output.numel() * module.levels * module.points}
+
+
+_HOOKS: dict[type[nn.Module], Callable[[Any, tuple[Any, ...], Any], _Counts]] = {
     nn.Conv2d: _count_conv,
+    nn.ConvTranspose2d: _count_transposed,
     nn.Linear: _count_linear,
+    nn.LayerNorm: _count_norm,
+    nn.GroupNorm: _count_norm,
     DCNv3: _count_dcnv3,
-    AttentionPool: _count_attention,
+    AttentionPool: _count_pool,
+    nn.MultiheadAttention: _count_attention,
+    MultiScaleDeformableAttention: _count_deformable,
 }

@@ -49,6 +49,8 @@ class Checkpoint:
     """Names that are never weights of a model, such as the copies of an averaging hook."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Text of a safetensors header."""
+    class_names: tuple[str, ...] = ()
+    """Names of the classes that mmdetection and mmsegmentation store beside the weights."""
     config: Mapping[str, Any] | None = None
     """Content of ``config.json`` next to the weights."""
     preprocessor: Mapping[str, Any] | None = None
@@ -85,11 +87,23 @@ def _read_file(path: Path, prefer_ema: bool) -> Checkpoint:
             )
         tensors, metadata = _read_safetensors(path)
         return Checkpoint(path=path, container="a safetensors file", tensors=tensors, metadata=metadata)
-    tensors, container = _find_tensors(read_pickle(path), path, prefer_ema)
+    content = read_pickle(path)
+    tensors, container = _find_tensors(content, path, prefer_ema)
     dropped = tuple(name for name in tensors if name.startswith(_EMA_BUFFER_PREFIX))
     for name in dropped:
         del tensors[name]
-    return Checkpoint(path=path, container=container, tensors=tensors, dropped=dropped)
+    return Checkpoint(
+        path=path, container=container, tensors=tensors, dropped=dropped, class_names=_class_names(content)
+    )
+
+
+def _class_names(content: object) -> tuple[str, ...]:
+    """``CLASSES`` of the ``meta`` of a file; empty when it has none."""
+    meta = content.get("meta") if isinstance(content, Mapping) else None
+    names = meta.get("CLASSES") if isinstance(meta, Mapping) else None
+    if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+        return tuple(names)
+    return ()
 
 
 def _kind_of(path: Path) -> str:
@@ -148,13 +162,7 @@ def _find_tensors(content: object, path: Path, prefer_ema: bool) -> tuple[dict[s
             f"{path} holds a {type(content).__name__}, not a dict of tensors; save model.state_dict()"
         )
     if prefer_ema:
-        for key in _EMA_CONTAINERS:
-            if _has_tensors(content.get(key)):
-                return _only_tensors(content[key]), f"{key!r} of a PyTorch file"
-        raise ValueError(
-            f"{path} has no averaged weights ({', '.join(_EMA_CONTAINERS)}); "
-            f"it has {', '.join(map(str, list(content)[:8]))}; drop prefer_ema"
-        )
+        return _find_averaged(content, path)
     for key in _CONTAINERS:
         if _has_tensors(content.get(key)):
             return _only_tensors(content[key]), f"{key!r} of a PyTorch file"
@@ -165,6 +173,22 @@ def _find_tensors(content: object, path: Path, prefer_ema: bool) -> tuple[dict[s
             return _only_tensors(content[key]), f"{key!r} of a PyTorch file, which has no other weights"
     raise ValueError(
         f"{path} holds no tensors; its entries are {', '.join(map(str, list(content)[:8])) or 'none'}"
+    )
+
+
+def _find_averaged(content: Mapping[Any, Any], path: Path) -> tuple[dict[str, Tensor], str]:
+    """The averaged state dict of a training checkpoint."""
+    for key in _EMA_CONTAINERS:
+        if _has_tensors(content.get(key)):
+            return _only_tensors(content[key]), f"{key!r} of a PyTorch file"
+    for key in _CONTAINERS:
+        tensors = content.get(key, {})
+        if _has_tensors(tensors) and any(str(name).startswith(_EMA_BUFFER_PREFIX) for name in tensors):
+            # mmcv's hook swaps before the file is written: the ordinary names hold the average.
+            return _only_tensors(tensors), f"{key!r} of a PyTorch file, whose ordinary names hold the average"
+    raise ValueError(
+        f"{path} has no averaged weights ({', '.join(_EMA_CONTAINERS)}); "
+        f"it has {', '.join(map(str, list(content)[:8]))}; drop prefer_ema"
     )
 
 

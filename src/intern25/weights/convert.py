@@ -14,18 +14,14 @@ import torch
 from torch import Tensor
 
 from intern25.backbones.internimage import InternImageConfig
+from intern25.data.preprocessing import Preprocessing
 from intern25.weights.adapters import hugging_face
-from intern25.weights.catalog import ARCHITECTURES, CARDS, find_card
+from intern25.weights.architectures import ARCHITECTURES
+from intern25.weights.catalog import CARDS, find_card
 from intern25.weights.checkpoint import Checkpoint, read_checkpoint
-from intern25.weights.create import file_metadata
-from intern25.weights.files import (
-    FileMetadata,
-    ModelKind,
-    metadata_to_header,
-    stand_alone,
-    write_tensors,
-    write_whole,
-)
+from intern25.weights.files import FileMetadata, metadata_to_header, stand_alone, write_tensors, write_whole
+from intern25.weights.identify import classes_of, file_metadata, identify
+from intern25.weights.kinds import CLASSIFIERS, Blueprint, with_classes
 from intern25.weights.layouts import Layout, Recognised, from_ours, recognise, translate
 from intern25.weights.matching import check_same_architecture
 
@@ -46,9 +42,10 @@ def convert(
     Args:
         source: File or folder, as for ``load_checkpoint``.
         destination: ``.safetensors`` for ``layout="intern25"``, ``.pth`` for ``"official"``, a new folder for
-            ``"hugging_face"``. It appears whole or not at all.
+            ``"hugging_face"`` (classifiers only). It appears whole or not at all.
         layout: Layout to write.
-        architecture: Architecture or model id of the source; None to recognise it by config, name or sizes.
+        architecture: Architecture or model id of the source; None to recognise it by config, file name or
+            sizes.
         prefer_ema: Take the averaged weights of a training checkpoint.
         dtype: Floating type to store, such as ``torch.float16`` for half the size; None keeps each tensor's.
 
@@ -64,18 +61,14 @@ def convert(
     _check_destination(destination, layout)
     checkpoint = read_checkpoint(source, prefer_ema=prefer_ema)
     recognised = recognise(checkpoint.tensors, checkpoint.path, prefer_ema=prefer_ema)
-    metadata = _complete_metadata(checkpoint, recognised, architecture)
-    config = metadata.config
-    assert config is not None, "the architecture was completed above"
-    translation = translate(checkpoint.tensors, recognised, config)
+    metadata, blueprint = _describe(checkpoint, recognised, architecture)
+    translation = translate(checkpoint.tensors, recognised, blueprint)
     if translation.unexpected:
         raise ValueError(
             f"{checkpoint.path} has {len(translation.unexpected)} tensors without a name in {layout!r}, "
             f"the first {translation.unexpected[0]!r}; is it another architecture?"
         )
-    num_classes, kind = _describe_head(translation.tensors)
-    metadata = dataclasses.replace(metadata, num_classes=num_classes, model=kind)
-    tensors = from_ours(translation.tensors, layout, config)
+    tensors = from_ours(translation.tensors, layout, blueprint)
     if dtype is not None:
         tensors = {name: _cast(name, tensor, dtype) for name, tensor in tensors.items()}
     _WRITERS[layout](destination, tensors, metadata)
@@ -104,80 +97,56 @@ def _check_destination(destination: Path, layout: Layout) -> None:
         raise ValueError(f"{destination} exists; layout='hugging_face' writes a new folder")
 
 
-def _complete_metadata(
+def _describe(
     checkpoint: Checkpoint, recognised: Recognised, architecture: str | None
-) -> FileMetadata:
-    """The file's own description, completed from the catalog."""
+) -> tuple[FileMetadata, Blueprint]:
+    """The file's own description, completed from the catalog and from its sizes, and what to build for it."""
     metadata = file_metadata(checkpoint)
+    config, card = metadata.config, CARDS.get(checkpoint.path.stem)
     if architecture is not None:
         card = find_card(architecture)
-        wanted = ARCHITECTURES[card.architecture if card else architecture]
-        if metadata.config is not None:
-            check_same_architecture(wanted, metadata.config, architecture)
-    else:
-        card = CARDS.get(checkpoint.path.stem)
-        wanted = metadata.config or infer_architecture(checkpoint, recognised)
-    if metadata.config is None:
-        metadata = dataclasses.replace(metadata, config=wanted)
-    if metadata.preprocessing is None and card is not None:
-        metadata = dataclasses.replace(metadata, preprocessing=card.preprocessing)
-    return metadata
-
-
-def infer_architecture(checkpoint: Checkpoint, recognised: Recognised) -> InternImageConfig:
-    """Find the published architecture by the sizes of the stem and the number of blocks.
-
-    Raises:
-        ValueError: None has these sizes.
-    """
-    names = [name.removeprefix(recognised.prefix).removeprefix("backbone.") for name in checkpoint.tensors]
-    stem = "stem" if recognised.layout == "intern25" else "patch_embed"
-    stages = "stages" if recognised.layout == "intern25" else "levels"
-    widths = [
-        tensor.shape[0]
-        for name, tensor in checkpoint.tensors.items()
-        if name.endswith(f"{stem}.conv2.weight")
-    ]
-    depths = tuple(
-        len({name.split(".")[3] for name in names if name.startswith(f"{stages}.{stage}.blocks.")})
-        for stage in range(4)
+        wanted = card.config if card else ARCHITECTURES[architecture]
+        if config is not None:
+            check_same_architecture(wanted, config, architecture)
+        config = config or wanted
+    blueprint = identify(checkpoint, recognised, config, likely=card.architecture if card else None)
+    is_head = blueprint.kind not in CLASSIFIERS
+    named = classes_of(checkpoint, card, blueprint.num_classes) if is_head else None
+    return (
+        dataclasses.replace(
+            metadata,
+            model=blueprint.kind,
+            config=with_classes(blueprint.config, blueprint.num_classes),
+            num_classes=None if blueprint.kind == "backbone" else blueprint.num_classes,
+            preprocessing=metadata.preprocessing or (card.preprocessing if card else None),
+            classes=metadata.classes or named,
+        ),
+        blueprint,
     )
-    for config in ARCHITECTURES.values():
-        if config.depths == depths and config.channels in widths:
-            return config
-    raise ValueError(
-        f"{checkpoint.path} has {widths or 'no'} channels and depths {depths}, which no published "
-        "architecture has; build the model yourself and use load_checkpoint and save_model"
-    )
-
-
-def _describe_head(tensors: Mapping[str, Tensor]) -> tuple[int | None, ModelKind]:
-    """Number of classes and class of the model, from its tensors."""
-    if not any(name.startswith("head.") for name in tensors):
-        return None, "backbone"
-    num_classes = tensors["classifier.weight"].shape[0] if "classifier.weight" in tensors else 0
-    has_metadata = any(name.startswith("metadata_norm") for name in tensors)
-    return num_classes, "metadata_classifier" if has_metadata else "classifier"
 
 
 def _write_own(destination: Path, tensors: Mapping[str, Tensor], metadata: FileMetadata) -> None:
     write_tensors(destination, tensors, metadata_to_header(metadata))
 
 
-def _write_official(destination: Path, tensors: Mapping[str, Tensor], _: FileMetadata) -> None:
-    content = {"model": stand_alone(tensors)}
+def _write_official(destination: Path, tensors: Mapping[str, Tensor], metadata: FileMetadata) -> None:
+    """The container that the official program for this kind of model reads."""
+    content: dict[str, object] = {"model": stand_alone(tensors)}
+    if metadata.model not in CLASSIFIERS:
+        meta = {} if metadata.classes is None else {"CLASSES": metadata.classes.en}
+        content = {"meta": meta, "state_dict": stand_alone(tensors)}
     write_whole(destination, lambda temporary: torch.save(content, temporary))
 
 
 def _write_hugging_face(destination: Path, tensors: Mapping[str, Tensor], metadata: FileMetadata) -> None:
     config = metadata.config
-    assert config is not None, "conversion knows the architecture"
+    assert isinstance(config, InternImageConfig), "other kinds have no such layout"
     if not destination.parent.is_dir():
         raise ValueError(f"cannot write {destination}: the folder {destination.parent} does not exist")
     temporary = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".part", dir=destination.parent))
     try:
         _write_json(temporary / "config.json", hugging_face.write_config(config, metadata.num_classes or 0))
-        if metadata.preprocessing is not None:
+        if isinstance(metadata.preprocessing, Preprocessing):
             _write_json(
                 temporary / "preprocessor_config.json",
                 hugging_face.write_preprocessing(metadata.preprocessing),

@@ -8,69 +8,44 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
+from torch import nn
 
-from intern25.backbones.classifier import InternImageClassifier
-from intern25.backbones.internimage import InternImage, InternImageConfig
-from intern25.backbones.metadata import InternImageMetaClassifier
-from intern25.weights.adapters import hugging_face
-from intern25.weights.catalog import ARCHITECTURES, CARDS, DEFAULT_CARDS, ModelCard, find_card
+from intern25.backbones.internimage import InternImage
+from intern25.weights.architectures import ARCHITECTURES, backbone_name
+from intern25.weights.catalog import BACKBONE_CARDS, CARDS, DEFAULT_CARDS, ModelCard, find_card
 from intern25.weights.checkpoint import Checkpoint, read_checkpoint
 from intern25.weights.download import fetch_card, fetch_repository
-from intern25.weights.files import FileMetadata, metadata_from_header
-from intern25.weights.layouts import count_classes
-from intern25.weights.load import copy_into, report_of, reset_head
+from intern25.weights.identify import classes_in_file, file_metadata
+from intern25.weights.kinds import (
+    CLASSIFIERS,
+    Blueprint,
+    ModelConfig,
+    ModelKind,
+    backbone_of,
+    kind_of_config,
+    with_backbone,
+)
+from intern25.weights.layouts import recognise
+from intern25.weights.load import copy_into, load_checkpoint, report_of, reset_head
 from intern25.weights.matching import ClassMismatch, Match, check_same_architecture, match
 
 _LOGGER = logging.getLogger(__name__)
 
 DEFAULT_NUM_CLASSES = 1000
+"""Of a bare classifier; a detector or segmenter has those of its data set."""
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _ALL_STAGES = (0, 1, 2, 3)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _Plan:
-    """What to build."""
-
-    config: InternImageConfig
-    num_classes: int
-    with_metadata: bool
-    out_indices: tuple[int, ...] | None
-    """Stages of a bare backbone; None for a classifier."""
-
-    def build(self, device: torch.device) -> InternImage | InternImageClassifier:
-        """The model with initial weights, or without values on the meta device."""
-        with device:
-            if self.out_indices is not None:
-                return InternImage(self.config, out_indices=self.out_indices)
-            if self.with_metadata:
-                return InternImageMetaClassifier(self.config, self.num_classes)
-            return InternImageClassifier(self.config, self.num_classes)
-
-
 @overload
 def create_model(
     name: str,
     *,
     pretrained: bool | str | Path = False,
-    num_classes: int | None = None,
-    features_only: Literal[False] = False,
-    out_indices: Sequence[int] = _ALL_STAGES,
-    drop_path: float | None = None,
-    on_class_mismatch: ClassMismatch = "error",
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
-) -> InternImageClassifier: ...
-
-
-@overload
-def create_model(
-    name: str,
-    *,
-    pretrained: bool | str | Path = False,
+    pretrained_backbone: bool | str | Path = False,
     num_classes: int | None = None,
     features_only: Literal[True],
     out_indices: Sequence[int] = _ALL_STAGES,
@@ -81,10 +56,13 @@ def create_model(
 ) -> InternImage: ...
 
 
+# The class depends on the name, which no type can say.
+@overload
 def create_model(
     name: str,
     *,
     pretrained: bool | str | Path = False,
+    pretrained_backbone: bool | str | Path = False,
     num_classes: int | None = None,
     features_only: bool = False,
     out_indices: Sequence[int] = _ALL_STAGES,
@@ -92,26 +70,45 @@ def create_model(
     on_class_mismatch: ClassMismatch = "error",
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-) -> InternImage | InternImageClassifier:
-    """Create an InternImage by name.
+) -> Any: ...
+
+
+def create_model(
+    name: str,
+    *,
+    pretrained: bool | str | Path = False,
+    pretrained_backbone: bool | str | Path = False,
+    num_classes: int | None = None,
+    features_only: bool = False,
+    out_indices: Sequence[int] = _ALL_STAGES,
+    drop_path: float | None = None,
+    on_class_mismatch: ClassMismatch = "error",
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> Any:
+    """Create a classifier, detector, segmenter or backbone by name.
 
     Args:
-        name: An architecture (``"internimage_t"``) or a published model (``"internimage_t_1k_224"``);
-            ``list_models()`` lists both.
+        name: An architecture (``"internimage_t"``, ``"mask_rcnn_internimage_t"``) or a published model
+            (``"upernet_internimage_t_512_160k_ade20k"``); ``list_models()`` lists both.
         pretrained: False for fresh weights; True for the published weights of ``name`` (of an architecture:
-            its ImageNet-1K model); or a weight file, a folder, another model id, or a hub repository such as
+            its best known model); or a weight file, a folder, another model id, or a hub repository such as
             ``"OpenGVLab/internimage_t_1k_224"``.
-        num_classes: Outputs of the classifier, 0 for pooled features; None for those of the weights, or 1000.
+        pretrained_backbone: Weights for the backbone of a detector or segmenter, in the same forms; its head
+            stays fresh. True for those the authors start from.
+        num_classes: Classes of the output, 0 for a classifier's pooled features; None for those of the
+            weights, or of the data set the architecture was published for.
         features_only: Build the bare backbone, which returns a list of NCHW maps and has ``feature_info``.
         out_indices: Stages whose maps the bare backbone returns.
         drop_path: Stochastic depth of the last block; None for the architecture's published value.
-        on_class_mismatch: When the weights have another number of classes: ``"error"``, ``"reset"`` for a
-            fresh last layer, or ``"22k_to_1k"`` for the ImageNet-1K rows of a 21841-way one.
+        on_class_mismatch: When the weights have another number of classes: ``"error"``, ``"reset"`` for
+            fresh last layers, or ``"22k_to_1k"`` for the ImageNet-1K rows of a 21841-way one.
         device: Where the model lives; ``"meta"`` builds it without memory.
         dtype: Floating type of the parameters.
 
     Returns:
-        ``InternImageClassifier``, or ``InternImage`` with ``features_only``; in training mode.
+        The model in training mode: ``InternImageClassifier``, ``MaskRCNN``, ``CascadeMaskRCNN``, ``DINO``,
+        ``UperNet``, ``SegFormer`` or ``Mask2Former``; ``InternImage`` with ``features_only``.
 
     Raises:
         ValueError: The name is unknown (the message shows the nearest) or the weights do not fit.
@@ -126,28 +123,43 @@ def create_model(
     card = find_card(name)
     if tuple(out_indices) != _ALL_STAGES and not features_only:
         raise ValueError(
-            f"out_indices={tuple(out_indices)} needs features_only=True: a classifier uses every stage"
+            f"out_indices={tuple(out_indices)} needs features_only=True: other models use every stage"
         )
-    config = ARCHITECTURES[card.architecture if card else name]
-    if drop_path is not None:
-        config = dataclasses.replace(config, drop_path=drop_path)
     target = torch.device(device) if device is not None else torch.get_default_device()
-    checkpoint, weight_card = _find_weights(name, card, pretrained)
-    head_card = weight_card or card
-    plan = _Plan(
-        config=config,
-        num_classes=_count_classes(num_classes, head_card, checkpoint),
-        with_metadata=head_card is not None and head_card.head == "metadata_classifier",
-        out_indices=tuple(out_indices) if features_only else None,
-    )
-    if checkpoint is None:
-        return plan.build(target).to(dtype=dtype)
-    if target.type == "meta":
+    if target.type == "meta" and (pretrained or pretrained_backbone):
         raise ValueError(
-            "device='meta' holds no values; create the model with pretrained=False, or on a real device"
+            "device='meta' holds no values; create the model without pretrained weights, or on a real device"
         )
-    _check_file_config(checkpoint, config, name)
-    return _build_with_weights(plan, checkpoint, on_class_mismatch, dtype).to(target)
+    config = _configure(card.config if card else ARCHITECTURES[name], drop_path, features_only)
+    _check_choice(config, name, pretrained, pretrained_backbone)
+    checkpoint, weight_card = _find_weights(name, card, pretrained)
+    blueprint = _plan(config, card, weight_card, checkpoint, num_classes)
+    if features_only:
+        blueprint = dataclasses.replace(blueprint, kind="backbone", out_indices=tuple(out_indices))
+    if checkpoint is not None:
+        _check_file_config(checkpoint, blueprint, name)
+        return build_with_weights(blueprint, checkpoint, on_class_mismatch, dtype).to(target)
+    model = blueprint.build(target).to(dtype=dtype)
+    if pretrained_backbone:
+        _load_backbone(model, config, pretrained_backbone)
+    return model
+
+
+def _configure(config: ModelConfig, drop_path: float | None, features_only: bool) -> ModelConfig:
+    """The architecture with the asked settings; only its backbone if nothing else is wanted."""
+    if drop_path is not None:
+        config = with_backbone(config, dataclasses.replace(backbone_of(config), drop_path=drop_path))
+    return backbone_of(config) if features_only else config
+
+
+def _check_choice(
+    config: ModelConfig, name: str, pretrained: bool | str | Path, pretrained_backbone: bool | str | Path
+) -> None:
+    """Refuse two answers to one question."""
+    if pretrained_backbone and kind_of_config(config) in CLASSIFIERS:
+        raise ValueError(f"pretrained_backbone is for detectors and segmenters; for {name} use pretrained=")
+    if pretrained and pretrained_backbone:
+        raise ValueError("give pretrained= or pretrained_backbone=, not both: the first holds a backbone too")
 
 
 def _find_weights(
@@ -157,7 +169,7 @@ def _find_weights(
     if pretrained is False:
         return None, None
     if pretrained is True:
-        card = card or CARDS[DEFAULT_CARDS[name]]
+        card = card or _default_card(name)
         return read_checkpoint(fetch_card(card)), card
     path = Path(pretrained).expanduser()
     if path.exists():
@@ -178,46 +190,89 @@ def _find_weights(
     )
 
 
-def _count_classes(asked: int | None, card: ModelCard | None, checkpoint: Checkpoint | None) -> int:
-    """Outputs to build: as asked, else those of the weights."""
-    if asked is not None:
-        return asked
-    if card is not None:
+def _default_card(architecture: str) -> ModelCard:
+    if architecture not in DEFAULT_CARDS:
+        raise ValueError(
+            f"no weights of {architecture} were published; use pretrained=False, a file, or "
+            "pretrained_backbone=True"
+        )
+    return CARDS[DEFAULT_CARDS[architecture]]
+
+
+def _plan(
+    config: ModelConfig,
+    card: ModelCard | None,
+    weight_card: ModelCard | None,
+    checkpoint: Checkpoint | None,
+    num_classes: int | None,
+) -> Blueprint:
+    """What to build: as asked, else as the weights, else as published."""
+    kind: ModelKind = kind_of_config(config)
+    head_card = weight_card or card
+    if kind == "classifier" and head_card is not None and head_card.head == "metadata_classifier":
+        kind = "metadata_classifier"
+    default = getattr(config, "num_classes", DEFAULT_NUM_CLASSES)
+    blueprint = Blueprint(kind=kind, config=config, num_classes=default)
+    if num_classes is None:
+        num_classes = _count_classes(blueprint, head_card, checkpoint)
+    return dataclasses.replace(blueprint, num_classes=num_classes)
+
+
+def _count_classes(blueprint: Blueprint, card: ModelCard | None, checkpoint: Checkpoint | None) -> int:
+    """Outputs of the weights, else the published number."""
+    if card is not None and card.kind == blueprint.kind:
         return card.num_classes
-    in_file = None if checkpoint is None else count_classes(checkpoint.tensors, checkpoint.path)
-    return DEFAULT_NUM_CLASSES if in_file is None else in_file
+    if checkpoint is None:
+        return blueprint.num_classes
+    found = classes_in_file(checkpoint, recognise(checkpoint.tensors, checkpoint.path), blueprint)
+    return blueprint.num_classes if found is None else found
 
 
-def _check_file_config(checkpoint: Checkpoint, config: InternImageConfig, name: str) -> None:
+def _check_file_config(checkpoint: Checkpoint, blueprint: Blueprint, name: str) -> None:
     """Compare the architecture a file states, where it states one, with the one asked for."""
     stated = file_metadata(checkpoint).config
-    if stated is not None:
-        check_same_architecture(config, stated, name)
+    if stated is None:
+        return
+    if kind_of_config(blueprint.config) in CLASSIFIERS:
+        stated = backbone_of(stated)
+    check_same_architecture(blueprint.config, stated, name)
 
 
-def file_metadata(checkpoint: Checkpoint) -> FileMetadata:
-    """What a checkpoint says of its model, from our header or from Hugging Face's JSON files."""
-    metadata = metadata_from_header(checkpoint.metadata, checkpoint.path)
-    if checkpoint.config is not None and hugging_face.is_config(checkpoint.config):
-        return dataclasses.replace(
-            metadata,
-            config=hugging_face.read_config(checkpoint.config),
-            num_classes=checkpoint.config.get("num_classes"),
-            preprocessing=hugging_face.read_preprocessing(checkpoint.preprocessor or {}),
+def _load_backbone(model: nn.Module, config: ModelConfig, source: bool | str | Path) -> None:
+    """Put published or own weights into the backbone of a fresh model."""
+    name = backbone_name(backbone_of(config))
+    if source is True:
+        if name is None:
+            raise ValueError("pretrained_backbone=True knows published backbones only; give a file")
+        source = BACKBONE_CARDS[name]
+    text = str(source)
+    path = fetch_card(CARDS[text]) if text in CARDS else Path(text)
+    if not path.expanduser().exists():
+        raise FileNotFoundError(
+            f"pretrained_backbone={text!r} is no file, no folder and no model id; the authors start {name} "
+            f"from {BACKBONE_CARDS.get(name or '', 'nothing published')}"
         )
-    return metadata
+    _LOGGER.info("%s", load_checkpoint(model, path))
 
 
-def _build_with_weights(
-    plan: _Plan, checkpoint: Checkpoint, on_class_mismatch: ClassMismatch, dtype: torch.dtype | None
-) -> InternImage | InternImageClassifier:
+def build_with_weights(
+    blueprint: Blueprint,
+    checkpoint: Checkpoint,
+    on_class_mismatch: ClassMismatch = "error",
+    dtype: torch.dtype | None = None,
+) -> Any:
     """Build without values and put the file's tensors in place, so that neither is held or made twice."""
-    model = plan.build(torch.device("meta"))
+    model = blueprint.build(torch.device("meta"))
     found = match(model, checkpoint, on_class_mismatch=on_class_mismatch)
     found.require_backbone()
+    if not found.same_kind and blueprint.kind not in CLASSIFIERS:
+        raise ValueError(
+            f"{checkpoint.path} holds a {found.file_kind}, not a {blueprint.kind}; for its backbone under a "
+            "fresh head use pretrained_backbone="
+        )
     dtype = dtype or torch.get_default_dtype()
-    if found.missing:
-        model = plan.build(torch.device("cpu")).to(dtype=dtype)
+    if found.missing or _has_unsaved_values(model):
+        model = blueprint.build(torch.device("cpu")).to(dtype=dtype)
         copy_into(model, found)
     else:
         _assign(model, found, dtype)
@@ -225,7 +280,13 @@ def _build_with_weights(
     return model
 
 
-def _assign(model: InternImage | InternImageClassifier, found: Match, dtype: torch.dtype) -> None:
+def _has_unsaved_values(model: nn.Module) -> bool:
+    """Whether a model holds buffers that no file does, such as fixed tables; they come from building it."""
+    saved = model.state_dict().keys()
+    return any(name not in saved for name, _ in model.named_buffers())
+
+
+def _assign(model: nn.Module, found: Match, dtype: torch.dtype) -> None:
     """Make the file's tensors the model's own."""
     tensors = {
         name: tensor.to(dtype) if tensor.is_floating_point() else tensor

@@ -5,23 +5,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from intern25._version import __version__
-from intern25.backbones.classifier import InternImageClassifier
-from intern25.backbones.internimage import InternImage, InternImageConfig
-from intern25.backbones.metadata import InternImageMetaClassifier
+from intern25.backbones.internimage import InternImage
 from intern25.data.class_names import ClassNames
-from intern25.data.preprocessing import Preprocessing
-
-ModelKind = Literal["backbone", "classifier", "metadata_classifier"]
+from intern25.data.writing import write_whole as write_whole
+from intern25.weights.kinds import (
+    FAMILIES,
+    AnyPreprocessing,
+    ModelConfig,
+    ModelKind,
+    config_from_json,
+    kind_of_model,
+)
 
 _PREFIX = "intern25."
 _EXTRA_PREFIX = "intern25.extra."
@@ -32,14 +34,14 @@ class FileMetadata:
     """What the header of a weight file says; None where it says nothing."""
 
     model: ModelKind | None = None
-    """Class of the model."""
-    config: InternImageConfig | None = None
+    """Class of the model, in a word."""
+    config: ModelConfig | None = None
     """Architecture."""
     num_classes: int | None = None
-    """Outputs of the classifier."""
+    """Classes of the output."""
     classes: ClassNames | None = None
     """Names of the outputs."""
-    preprocessing: Preprocessing | None = None
+    preprocessing: AnyPreprocessing | None = None
     """Evaluation transform."""
     version: str | None = None
     """Version of this package that wrote the file."""
@@ -52,20 +54,20 @@ def save_model(
     model: nn.Module,
     *,
     classes: ClassNames | None = None,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: AnyPreprocessing | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> None:
     """Write a model with everything needed to use it again; the file appears whole or not at all.
 
     Args:
         path: Destination, ``.safetensors``.
-        model: A classifier or backbone of this package.
+        model: A backbone, classifier, detector or segmenter of this package.
         classes: Names of the outputs.
-        preprocessing: Evaluation transform.
+        preprocessing: Evaluation transform of this kind of model.
         extra: Further text for the header.
 
     Raises:
-        TypeError: ``model`` is of another class.
+        TypeError: ``model`` is of another class, or ``preprocessing`` is for another task.
         ValueError: ``path`` has another suffix, or the number of names is not the number of outputs.
 
     Example:
@@ -77,9 +79,15 @@ def save_model(
     num_classes = getattr(model, "num_classes", None)
     if classes is not None and len(classes.en) != num_classes:
         raise ValueError(f"{len(classes.en)} class names for a model with {num_classes} outputs")
+    kind = model_kind(model)
+    expected = FAMILIES[kind].preprocessing
+    if preprocessing is not None and not isinstance(preprocessing, expected):
+        raise TypeError(
+            f"a {FAMILIES[kind].task} model takes a {expected.__name__}, not a {type(preprocessing).__name__}"
+        )
     metadata = FileMetadata(
-        model=model_kind(model),
-        config=cast(InternImageConfig, model.config),
+        model=kind,
+        config=cast(ModelConfig, model.config),
         num_classes=num_classes,
         classes=classes,
         preprocessing=preprocessing,
@@ -89,14 +97,23 @@ def save_model(
 
 
 def model_kind(model: nn.Module) -> ModelKind:
-    """Word for the class of ``model`` in the header."""
-    if isinstance(model, InternImageMetaClassifier):
-        return "metadata_classifier"
-    if isinstance(model, InternImageClassifier):
-        return "classifier"
-    if isinstance(model, InternImage):
-        return "backbone"
-    raise TypeError(f"cannot save a {type(model).__name__}; expected InternImage or InternImageClassifier")
+    """Word for the class of ``model`` in the header.
+
+    Raises:
+        TypeError: It is no model of this package on an InternImage.
+    """
+    kind = kind_of_model(model)
+    if kind is None:
+        raise TypeError(
+            f"cannot save a {type(model).__name__}; expected InternImage, or a classifier, detector or "
+            "segmenter of this package"
+        )
+    if not any(isinstance(module, InternImage) for module in model.modules()):
+        raise TypeError(
+            f"cannot save this {type(model).__name__}: its backbone is no InternImage, so the file could not "
+            "be turned into a model again; save its state_dict() instead"
+        )
+    return kind
 
 
 def read_metadata(path: str | Path) -> FileMetadata:
@@ -150,12 +167,15 @@ def metadata_from_header(header: Mapping[str, str], path: Path) -> FileMetadata:
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(f"{path}: the entry {name!r} of its header cannot be read ({error})") from error
 
+    kind: ModelKind | None = entry("model", _read_kind)
+    # Files of the first version say no kind beside the configuration of a classifier.
+    family = FAMILIES[kind or "classifier"]
     return FileMetadata(
-        model=entry("model", json.loads),
-        config=entry("config", lambda text: InternImageConfig(**json.loads(text))),
+        model=kind,
+        config=entry("config", lambda text: config_from_json(kind or "classifier", text)),
         num_classes=entry("num_classes", lambda text: int(json.loads(text))),
         classes=entry("classes", ClassNames.from_json),
-        preprocessing=entry("preprocessing", Preprocessing.from_json),
+        preprocessing=entry("preprocessing", family.preprocessing.from_json),
         version=header.get(f"{_PREFIX}version"),
         extra={
             name.removeprefix(_EXTRA_PREFIX): text
@@ -163,6 +183,13 @@ def metadata_from_header(header: Mapping[str, str], path: Path) -> FileMetadata:
             if name.startswith(_EXTRA_PREFIX)
         },
     )
+
+
+def _read_kind(text: str) -> ModelKind:
+    kind = json.loads(text)
+    if kind not in FAMILIES:
+        raise ValueError(f"the kind {kind!r} is unknown to this version of intern25")
+    return cast(ModelKind, kind)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
@@ -184,30 +211,3 @@ def stand_alone(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         seen.add(alone.data_ptr())
         plain[name] = alone
     return plain
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file next to ``path``, then put it in place in one step.
-
-    Raises:
-        ValueError: The folder of ``path`` does not exist.
-    """
-    if not path.parent.is_dir():
-        raise ValueError(f"cannot write {path}: the folder {path.parent} does not exist")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        # mkstemp makes files private; a weight file is as readable as any new file.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

@@ -75,10 +75,13 @@ def load_checkpoint(
     is run. The model changes only when everything fits.
 
     Args:
-        model: A classifier or backbone of this package, or a module with such a ``backbone``.
+        model: A backbone, classifier, detector or segmenter of this package, or a module with an InternImage
+            inside. From a file of another kind only the backbone is taken, and the report says so: this is
+            how a detector starts from a classifier.
         path: File or folder.
         on_class_mismatch: What to do when file and model have another number of classes: ``"error"``,
-            ``"reset"`` (a small fresh head) or ``"22k_to_1k"`` (the ImageNet-1K rows of a 21841-way head).
+            ``"reset"`` (a small fresh head for classifiers; the layers of other models keep their values) or
+            ``"22k_to_1k"`` (the ImageNet-1K rows of a 21841-way head).
         prefer_ema: Take the averaged weights of a training checkpoint.
         allow_missing: Accept a file that lacks tensors of the backbone.
 

@@ -12,13 +12,22 @@ from torch import Tensor, nn
 
 from intern25.backbones.internimage import InternImage, InternImageConfig
 from intern25.weights.checkpoint import Checkpoint
+from intern25.weights.kinds import (
+    CLASSIFIERS,
+    Blueprint,
+    ClassRows,
+    ModelConfig,
+    ModelKind,
+    class_rows,
+    kind_of_model,
+)
 from intern25.weights.layouts import Layout, Translation, recognise, translate
 
 ClassMismatch = Literal["error", "reset", "22k_to_1k"]
 
 IMAGENET_22K = 21841
 IMAGENET_1K = 1000
-_CLASSIFIERS = ("classifier.", "metadata_classifier.")
+_LAST_LAYERS = ("classifier.", "metadata_classifier.")
 _KERNEL_POINTS = 9
 """Every InternImage samples a 3x3 grid."""
 _SHOWN = 4
@@ -37,9 +46,13 @@ class Match:
     converted: tuple[str, ...]
     notes: tuple[str, ...]
     reset_head: bool
-    """Whether the last layer must be made anew."""
-    backbone_prefix: str
-    """What stands before the backbone's names in the model."""
+    """Whether the last layer of a classifier must be made anew."""
+    backbones: tuple[str, ...]
+    """What stands before the names of the model's backbones: two for a composite one."""
+    file_kind: ModelKind
+    """What the file holds."""
+    same_kind: bool
+    """Whether that is the kind of the model; if not, only its backbone was taken."""
 
     def require_backbone(self) -> None:
         """Refuse a file without the whole backbone: the model would give noise without a word.
@@ -48,9 +61,7 @@ class Match:
             ValueError: Backbone tensors are missing, other than layer scales.
         """
         lost = [
-            name
-            for name in self.missing
-            if name.startswith(self.backbone_prefix) and not name.endswith(".scale")
+            name for name in self.missing if name.startswith(self.backbones) and not name.endswith(".scale")
         ]
         if lost:
             raise ValueError(
@@ -75,15 +86,18 @@ def match(
     """
     if on_class_mismatch not in ("error", "reset", "22k_to_1k"):
         raise ValueError(f"on_class_mismatch={on_class_mismatch!r} must be 'error', 'reset' or '22k_to_1k'")
-    config = backbone_config(model)
+    backbones = find_backbones(model)
+    blueprint = blueprint_of(model)
     recognised = recognise(checkpoint.tensors, checkpoint.path, prefer_ema=prefer_ema)
-    translation = translate(checkpoint.tensors, recognised, config)
-    fitting = _Fitting(model, config, translation, checkpoint)
+    translation = translate(checkpoint.tensors, recognised, blueprint)
+    fitting = _Fitting(model, blueprint, translation, checkpoint, tuple(backbones))
+    fitting.place_backbones()
     fitting.remove_center_points()
     fitting.fit_classes(on_class_mismatch)
     fitting.split()
     fitting.check_shapes()
     fitting.note_layer_scales()
+    fitting.note_kind(recognised.kind)
     return Match(
         checkpoint=checkpoint,
         layout=recognised.layout,
@@ -94,37 +108,62 @@ def match(
         converted=tuple(fitting.converted),
         notes=tuple(fitting.notes),
         reset_head=fitting.reset_head,
-        backbone_prefix=fitting.backbone_prefix,
+        backbones=tuple(backbones),
+        file_kind=recognised.kind,
+        same_kind=translation.same_kind,
     )
 
 
-def backbone_config(model: nn.Module) -> InternImageConfig:
-    """Architecture of a model of this package.
+def find_backbones(model: nn.Module) -> dict[str, InternImage]:
+    """The InternImages of a model by the start of their names: one, or two for a composite backbone.
 
     Raises:
         TypeError: ``model`` neither is nor has an InternImage.
     """
-    backbone = model if isinstance(model, InternImage) else getattr(model, "backbone", None)
-    if not isinstance(backbone, InternImage):
+    found = {
+        f"{name}." if name else "": module
+        for name, module in model.named_modules()
+        if isinstance(module, InternImage)
+    }
+    if not found:
         raise TypeError(
             f"cannot load InternImage weights into a {type(model).__name__} without an InternImage backbone"
         )
-    return backbone.config
+    return found
+
+
+def blueprint_of(model: nn.Module) -> Blueprint:
+    """What a model is; a module not of this package counts as a backbone with foreign parts around it."""
+    kind = kind_of_model(model)
+    if kind is None:
+        first, *_ = find_backbones(model).values()
+        return Blueprint(kind="classifier", config=first.config)
+    config: ModelConfig = model.config  # type: ignore[assignment]
+    number = getattr(model, "num_classes", 0)
+    return Blueprint(kind=kind, config=config, num_classes=number if isinstance(number, int) else 0)
 
 
 class _Fitting:
     """The steps of one match, over our names; each method does one of them."""
 
     def __init__(
-        self, model: nn.Module, config: InternImageConfig, translation: Translation, checkpoint: Checkpoint
+        self,
+        model: nn.Module,
+        blueprint: Blueprint,
+        translation: Translation,
+        checkpoint: Checkpoint,
+        backbones: tuple[str, ...],
     ) -> None:
-        self.config = config
+        self.blueprint = blueprint
+        self.is_foreign = kind_of_model(model) is None
+        self.config: InternImageConfig = blueprint.backbone
         self.path = checkpoint.path
         self.source = dict(translation.tensors)
-        self.file_names = translation.file_names
+        self.file_names = dict(translation.file_names)
+        self.same_kind = translation.same_kind
         self.targets = dict(model.state_dict(keep_vars=True))
         self.is_backbone = isinstance(model, InternImage)
-        self.backbone_prefix = "" if self.is_backbone else "backbone."
+        self.backbones = backbones
         self.tensors: dict[str, Tensor] = {}
         self.missing: tuple[str, ...] = ()
         self.unexpected: list[str] = []
@@ -132,6 +171,18 @@ class _Fitting:
         self.converted: list[str] = []
         self.notes: list[str] = []
         self.reset_head = False
+
+    def place_backbones(self) -> None:
+        """Put a lone backbone where the model has its own: at two places if composite."""
+        places = [place for place in self.backbones if place not in ("", "backbone.")]
+        if (self.same_kind and not self.is_foreign) or not places:
+            return
+        for name in [name for name in self.source if name.startswith("backbone.")]:
+            tensor, file_name = self.source.pop(name), self.file_names[name]
+            for place in places:
+                placed = place + name.removeprefix("backbone.")
+                if placed in self.targets:
+                    self.source[placed], self.file_names[placed] = tensor, file_name
 
     def model_name(self, ours: str) -> str | None:
         """Name in the model of one of the classifier's tensors; None for heads a backbone does not have."""
@@ -160,25 +211,32 @@ class _Fitting:
             )
 
     def fit_classes(self, choice: ClassMismatch) -> None:
-        """Handle a last layer with another number of classes."""
-        rows = self.source.get("classifier.weight")
-        target = self.targets.get("classifier.weight")
-        if rows is None or target is None or rows.shape[0] == target.shape[0]:
+        """Handle last layers with another number of classes."""
+        rows = class_rows(self.blueprint.kind, self.blueprint.config) if self.same_kind else {}
+        names = [name for name in rows if name in self.source and name in self.targets]
+        wrong = [name for name in names if self.source[name].shape[0] != self.targets[name].shape[0]]
+        if not wrong:
             return
-        have, want = rows.shape[0], target.shape[0]
-        names = [name for name in self.source if name.startswith(_CLASSIFIERS)]
+        have = _classes_of(rows[wrong[0]], self.source[wrong[0]])
+        want = _classes_of(rows[wrong[0]], self.targets[wrong[0]])
         if choice == "reset":
             for name in names:
                 self.ignored.append(self.file_names[name])
                 del self.source[name]
-            self.reset_head = True
-            self.converted.append(f"dropped the {have}-class head; the {want}-class head starts fresh")
+            self.reset_head = self.blueprint.kind in CLASSIFIERS
+            rest = "starts fresh" if self.reset_head else "keeps the model's values"
+            self.converted.append(f"dropped the {have}-class head; the {want}-class head {rest}")
         elif choice == "22k_to_1k":
             self._select_imagenet_1k(names, have, want)
         else:
+            more = (
+                ", '22k_to_1k' for the ImageNet-1K rows of a 22K head,"
+                if self.blueprint.kind in CLASSIFIERS
+                else ""
+            )
             raise ValueError(
                 f"{self.path} has {have} classes, the model has {want}. Choose on_class_mismatch='reset' for "
-                f"a fresh head, '22k_to_1k' for the ImageNet-1K rows of a 22K head, or num_classes={have}"
+                f"a fresh head{more} or num_classes={have}"
             )
 
     def _select_imagenet_1k(self, names: list[str], have: int, want: int) -> None:
@@ -204,7 +262,7 @@ class _Fitting:
                 self.ignored.append(self.file_names[ours])
             else:
                 self.unexpected.append(self.file_names[ours])
-        fresh = _CLASSIFIERS if self.reset_head else ()
+        fresh = _LAST_LAYERS if self.reset_head else ()
         self.missing = tuple(
             name
             for name in self.targets
@@ -217,7 +275,7 @@ class _Fitting:
         """A model without a head, or without its last layer, has no use for them."""
         has_classifier = "classifier.weight" in self.targets
         if not ours.startswith("backbone."):
-            return self.is_backbone or (ours.startswith(_CLASSIFIERS) and not has_classifier)
+            return self.is_backbone or (ours.startswith(_LAST_LAYERS) and not has_classifier)
         return False
 
     def check_shapes(self) -> None:
@@ -244,6 +302,23 @@ class _Fitting:
                 "model with layer_scale=1.0"
             )
 
+    def note_kind(self, file_kind: ModelKind) -> None:
+        """A detector or segmenter whose head stays as it was is always told."""
+        if not self.same_kind and self.blueprint.kind not in CLASSIFIERS:
+            self.notes.append(
+                f"the file holds a {_words(file_kind)}, so only its backbone was taken; the rest of the "
+                f"{_words(self.blueprint.kind)} keeps its values"
+            )
+
+
+def _classes_of(rows: ClassRows, tensor: Tensor) -> int:
+    return rows.classes(tensor.shape[0])
+
+
+def _words(kind: ModelKind) -> str:
+    """A kind as a user reads it: ``"mask_rcnn"`` as ``"mask rcnn"``."""
+    return kind.replace("_", " ")
+
 
 def _without_center(tensor: Tensor, values_per_point: int) -> Tensor:
     """Rows of all points but the centre; rows are ordered group, point, then (x, y) for offsets."""
@@ -255,12 +330,12 @@ def _without_center(tensor: Tensor, values_per_point: int) -> Tensor:
 
 def describe_file(tensors: dict[str, Tensor]) -> str:
     """Which architecture a file's sizes belong to, for error messages."""
-    from intern25.weights.catalog import ARCHITECTURES
+    from intern25.weights.architectures import BACKBONES
 
-    stem = tensors.get("backbone.stem.conv2.weight")
+    stem = next((tensor for name, tensor in tensors.items() if name.endswith("stem.conv2.weight")), None)
     if stem is None:
         return "The file has no stem"
-    names = [name for name, config in ARCHITECTURES.items() if config.channels == stem.shape[0]]
+    names = [name for name, config in BACKBONES.items() if config.channels == stem.shape[0]]
     return (
         f"Its {stem.shape[0]} channels are those of {names[0]}"
         if names
@@ -268,19 +343,35 @@ def describe_file(tensors: dict[str, Tensor]) -> str:
     )
 
 
-def check_same_architecture(wanted: InternImageConfig, found: InternImageConfig, name: str) -> None:
+def check_same_architecture(wanted: ModelConfig, found: ModelConfig, name: str) -> None:
     """Refuse a file whose config says another architecture; training-only settings may differ.
 
     Raises:
         ValueError: They differ; the message names the fields.
     """
-    found = dataclasses.replace(found, drop_path=wanted.drop_path)
-    if found.layer_scale is not None and wanted.layer_scale is not None:
-        found = dataclasses.replace(found, layer_scale=wanted.layer_scale)
+    if type(found) is not type(wanted):
+        raise ValueError(
+            f"the weights are not of {name}: their config is a {type(found).__name__}, not a "
+            f"{type(wanted).__name__}; for its backbone alone use pretrained_backbone="
+        )
     different = [
-        f"{field.name}={getattr(found, field.name)!r} instead of {getattr(wanted, field.name)!r}"
-        for field in dataclasses.fields(wanted)
-        if getattr(found, field.name) != getattr(wanted, field.name) and field.name != "remove_center"
+        f"{field}={theirs!r} instead of {ours!r}" for field, theirs, ours in _differences(wanted, found)
     ]
     if different:
         raise ValueError(f"the weights are not of {name}: their config has {', '.join(different)}")
+
+
+def _differences(wanted: ModelConfig, found: ModelConfig) -> list[tuple[str, object, object]]:
+    """``(field, in the file, wanted)`` of the settings that change what a model computes from its tensors."""
+    if not isinstance(wanted, InternImageConfig):
+        assert not isinstance(found, InternImageConfig), "both are of one class"
+        return _differences(wanted.backbone, found.backbone)
+    assert isinstance(found, InternImageConfig), "both are of one class"
+    found = dataclasses.replace(found, drop_path=wanted.drop_path)
+    if found.layer_scale is not None and wanted.layer_scale is not None:
+        found = dataclasses.replace(found, layer_scale=wanted.layer_scale)
+    return [
+        (field.name, getattr(found, field.name), getattr(wanted, field.name))
+        for field in dataclasses.fields(wanted)
+        if getattr(found, field.name) != getattr(wanted, field.name) and field.name != "remove_center"
+    ]

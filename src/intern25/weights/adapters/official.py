@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from intern25.backbones.internimage import InternImageConfig
@@ -14,17 +15,17 @@ PROBE = "patch_embed.conv1.weight"
 # (ours, official) prefixes of modules; weight, bias and running statistics keep their last name.
 # {slot} is the place of the normalisation in the official Sequential: a permute stands before LN only.
 _STEM = (
-    ("backbone.stem.conv1", "patch_embed.conv1"),
-    ("backbone.stem.norm1", "patch_embed.norm1.{slot}"),
-    ("backbone.stem.conv2", "patch_embed.conv2"),
-    ("backbone.stem.norm2", "patch_embed.norm2.{slot}"),
+    ("{ours}.stem.conv1", "{official}patch_embed.conv1"),
+    ("{ours}.stem.norm1", "{official}patch_embed.norm1.{slot}"),
+    ("{ours}.stem.conv2", "{official}patch_embed.conv2"),
+    ("{ours}.stem.norm2", "{official}patch_embed.norm2.{slot}"),
 )
 _STAGE = (
-    ("backbone.stages.{stage}.norm", "levels.{stage}.norm.0"),
-    ("backbone.downsamples.{stage}.conv", "levels.{stage}.downsample.conv"),
-    ("backbone.downsamples.{stage}.norm", "levels.{stage}.downsample.norm.{slot}"),
+    ("{ours}.stages.{stage}.norm", "{official}levels.{stage}.norm.0"),
+    ("{ours}.downsamples.{stage}.conv", "{official}levels.{stage}.downsample.conv"),
+    ("{ours}.downsamples.{stage}.norm", "{official}levels.{stage}.downsample.norm.{slot}"),
 )
-_EXTRA_NORM = (("backbone.stages.2.extra_norms.{block}", "levels.2.post_norms.{index}.0"),)
+_EXTRA_NORM = (("{ours}.stages.2.extra_norms.{block}", "{official}levels.2.post_norms.{index}.0"),)
 _BLOCK = (
     ("{ours}.dcn.function.dw_conv", "{official}.dcn.dw_conv.0"),
     ("{ours}.dcn.function.dw_norm", "{official}.dcn.dw_conv.1.{slot}"),
@@ -130,37 +131,67 @@ def name_table(config: InternImageConfig) -> NameTable:
         >>> name_table(INTERNIMAGE_S).to_ours("levels.0.blocks.1.norm1.0.weight")
         'backbone.stages.0.blocks.1.dcn.post_norm.weight'
     """
-    pairs = [*_backbone_pairs(config), *_head_pairs(config)]
+    return table_of(classifier_pairs(config))
+
+
+def table_of(pairs: Pairs) -> NameTable:
+    """Both directions of ``(ours, official)`` names."""
     table = NameTable(official_of=dict(pairs), ours_of={official: ours for ours, official in pairs})
     assert len(table.official_of) == len(table.ours_of) == len(pairs), "a name occurs twice in the table"
     return table
 
 
-def _backbone_pairs(config: InternImageConfig) -> Pairs:
+def classifier_pairs(config: InternImageConfig) -> Pairs:
+    """Names of a classifier's modules and tensors in both layouts."""
+    return [*backbone_pairs(config, official=""), *_head_pairs(config)]
+
+
+def backbone_pairs(config: InternImageConfig, ours: str = "backbone", official: str = "backbone") -> Pairs:
+    """Names of the backbone's modules and tensors in both layouts, behind a prefix each.
+
+    Args:
+        config: Architecture of the backbone.
+        ours: Our name of the backbone inside the model.
+        official: The official name of the backbone; ``""`` where it is the model itself.
+
+    Returns:
+        ``(ours, official)`` of every module, and of every tensor that is not a module's own.
+
+    Example:
+        >>> from intern25.backbones.internimage import INTERNIMAGE_T
+        >>> backbone_pairs(INTERNIMAGE_T)[0]
+        ('backbone.stem.conv1', 'backbone.patch_embed.conv1')
+    """
     slot = 0 if config.norm == "BN" else 1
-    pairs = _expand(_STEM, slot=slot)
+    prefix = f"{official}." if official else ""
+    pairs = expand(_STEM, ours=ours, official=prefix, slot=slot)
     for stage, depth in enumerate(config.depths):
-        pairs += _expand(_STAGE, stage=stage, slot=slot)
+        pairs += expand(_STAGE, ours=ours, official=prefix, stage=stage, slot=slot)
         for block in range(depth):
             place = {
-                "ours": f"backbone.stages.{stage}.blocks.{block}",
-                "official": f"levels.{stage}.blocks.{block}",
+                "ours": f"{ours}.stages.{stage}.blocks.{block}",
+                "official": f"{prefix}levels.{stage}.blocks.{block}",
             }
             rows = (*_BLOCK, *_BLOCK_NORMS[config.block_norm], *_BLOCK_PARAMETERS)
-            pairs += _expand(rows, slot=slot, **place)
+            pairs += expand(rows, slot=slot, **place)
     for index, block in enumerate(config.extra_norm_blocks):
-        pairs += _expand(_EXTRA_NORM, block=block, index=index)
+        pairs += expand(_EXTRA_NORM, ours=ours, official=prefix, block=block, index=index)
     return pairs
 
 
 def _head_pairs(config: InternImageConfig) -> Pairs:
     heads = {"conv": _CONV_HEAD, "attention_pool": (*_ATTENTION_HEAD, *_ATTENTION_HEAD_PARAMETERS)}
     pairs = [*heads[config.head], *_CLASSIFIER, *_METADATA]
-    pairs += _expand(_METADATA_BRANCH, ours="temporal", official="meta_head_1")
-    pairs += _expand(_METADATA_BRANCH, ours="spatial", official="meta_head_2")
+    pairs += expand(_METADATA_BRANCH, ours="temporal", official="meta_head_1")
+    pairs += expand(_METADATA_BRANCH, ours="spatial", official="meta_head_2")
     return pairs
 
 
-def _expand(rows: tuple[tuple[str, str], ...], **values: object) -> Pairs:
-    """Fill the braces of every row."""
+def expand(rows: Sequence[tuple[str, str]], **values: object) -> Pairs:
+    """Fill the braces of every row ``(ours, official)`` with ``values``.
+
+    Example:
+        >>> expand([("neck.{level}.conv", "neck.convs.{level}.conv")], level=2)
+        [('neck.2.conv', 'neck.convs.2.conv')]
+    """
     return [(ours.format(**values), official.format(**values)) for ours, official in rows]
