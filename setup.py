@@ -19,7 +19,7 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-KERNELS = ["dcnv3", "inference", "training"]
+KERNELS = ["dcnv3", "inference", "deform_attn", "training"]
 SOURCES = ["instruction_sets", "parallel"]
 
 FOLDER = Path("src/intern25/ops/native")

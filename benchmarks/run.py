@@ -19,6 +19,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), os.environ.get("P
 from tests.ops.dcnv3.pytorch_formulation import dcnv3_pytorch  # noqa: E402
 
 from benchmarks.schema import problems  # noqa: E402
+from intern25.evaluation.attention_benchmark import run_attention_suite  # noqa: E402
 from intern25.evaluation.benchmark import run_model_suite, run_operator_suite  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -27,7 +28,7 @@ MODELS = ("internimage_t", "internimage_t optimized", "convnext_tiny", "swin_tin
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("suite", choices=("operator", "models", "detection"))
+    parser.add_argument("suite", choices=("operator", "deform_attn", "models", "detection"))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--machine", default=None, help="name in the file; the processor's by default")
@@ -40,6 +41,8 @@ def main() -> None:
 def run(suite: str, rounds: int, threads: int | None, *, memory: bool) -> dict[str, Any]:
     if suite == "operator":
         return run_operator_suite(rounds=rounds, threads=threads, formulation=dcnv3_pytorch, report=print)
+    if suite == "deform_attn":
+        return run_attention_suite(rounds=rounds, threads=threads, report=print)
     if suite == "models":
         return run_model_suite(models=MODELS, rounds=rounds, threads=threads, memory=memory, report=print)
     return run_model_suite(

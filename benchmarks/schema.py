@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-SUITES = ("operator", "models")
+SUITES = ("operator", "deform_attn", "models")
 FILE_FIELDS = {
     "schema": int,
     "suite": str,

@@ -16,8 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from intern25.backbones.classifier import num_parameters
-from intern25.backbones.flops import count_macs
+from intern25.data.preprocessing import Preprocessing
+from intern25.weights.card import ModelCard
+from intern25.weights.cards_classification import CLASSIFICATION
+from intern25.weights.cards_detection import DETECTION
+from intern25.weights.cards_segmentation import SEGMENTATION
 from intern25.weights.catalog import CARDS
+from intern25.weights.cost import cost_of, table_size
 from intern25.weights.create import create_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +31,10 @@ MARKED = re.compile(r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 CLASSES_ZH = {
     "imagenet_1k": "ImageNet-1K", "imagenet_22k": "ImageNet-22K", "inaturalist_2018": "iNaturalist 2018",
-    "caltech101": "Caltech-101",
+    "caltech101": "Caltech-101", "coco": "COCO", "crowdhuman": "CrowdHuman", "lvis": "LVIS v1",
+    "voc": "Pascal VOC",
+    "openimages": "Open Images", "ade20k": "ADE20K", "cityscapes": "Cityscapes", "nyu40": "NYU Depth V2",
+    "coco_stuff_164k": "COCO-Stuff", "pascal_context_59": "Pascal Context",
 }  # fmt: skip
 
 
@@ -38,25 +46,40 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 @cache
+def parameters(architecture: str, num_classes: int) -> str:
+    """Size of a model, in millions or billions."""
+    number = num_parameters(create_model(architecture, num_classes=num_classes, device="meta"))
+    return f"{number / 1e9:.2f} B" if number >= 1e9 else f"{number / 1e6:.1f} M"
+
+
+def size_of(card: ModelCard) -> str:
+    """Parameters of a published model."""
+    return parameters(card.id if card.head == "metadata_classifier" else card.architecture, card.num_classes)
+
+
+@cache
 def cost(name: str) -> tuple[str, str]:
-    """Parameters and multiply-accumulates (authors' convention) at the published size."""
+    """Parameters and multiply-accumulates (authors' convention) of a classifier at the published size."""
     card = CARDS[name]
     model = create_model(card.id, device="meta")
-    macs = count_macs(model, card.preprocessing.image_size).total
-    parameters = num_parameters(model)
-    size = f"{parameters / 1e9:.2f} B" if parameters >= 1e9 else f"{parameters / 1e6:.1f} M"
-    return size, f"{macs / 1e9:.3g} G" if macs < 1e12 else f"{macs / 1e12:.3g} T"
+    macs = cost_of(model, card.kind, table_size(card.task, card)).total
+    return size_of(card), f"{macs / 1e9:.3g} G" if macs < 1e12 else f"{macs / 1e12:.3g} T"
+
+
+def linked(card: ModelCard) -> str:
+    """Name of a model, with its address where it has one."""
+    return f"[`{card.id}`]({card.url})" if card.source == "hub" else f"`{card.id}`"
 
 
 def model_rows() -> list[list[str]]:
-    """One row a model of the catalog."""
+    """One row a classifier of the catalog."""
     rows = []
-    for card in CARDS.values():
+    for card in CLASSIFICATION:
+        assert isinstance(card.preprocessing, Preprocessing)
         top1 = card.metrics.get("top1")
-        name = f"`{card.id}`"
         rows.append(
             [
-                name if card.source == "package" else f"[{name}]({card.url})",
+                linked(card),
                 str(card.preprocessing.image_size),
                 *cost(card.id),
                 CLASSES_ZH[card.classes],
@@ -68,13 +91,54 @@ def model_rows() -> list[list[str]]:
 
 
 def models_en() -> str:
-    """The catalog, in English."""
+    """The classifiers, in English."""
     return table(["model", "input", "parameters", "FLOPs", "classes", "top-1 %", "licence"], model_rows())
 
 
 def models_zh() -> str:
-    """The catalog, in Chinese."""
+    """The classifiers, in Chinese."""
     return table(["模型", "输入", "参数量", "FLOPs", "类别", "top-1 %", "许可"], model_rows())
+
+
+def head_rows(cards: Iterable[ModelCard], metrics: tuple[str, ...], never: str) -> list[list[str]]:
+    """One row a detector or segmenter: input, size, published operations, classes, results."""
+    rows = []
+    for card in cards:
+        assert not isinstance(card.preprocessing, Preprocessing)
+        sides = f"{card.preprocessing.long_side} x {card.preprocessing.short_side}"
+        operations = "-" if card.published_gflops is None else f"{card.published_gflops:.0f} G"
+        results = (card.metrics.get(name) for name in metrics)
+        rows.append(
+            [
+                linked(card) if card.source == "hub" else f"{linked(card)} ({never})",
+                sides,
+                size_of(card),
+                operations,
+                CLASSES_ZH[card.classes],
+                *("-" if result is None else f"{result:.2f}".removesuffix("0") for result in results),
+            ]
+        )
+    return rows
+
+
+def detectors(language: str) -> str:
+    """The detectors."""
+    never = {"en": "weights never published", "zh": "未公布权重"}[language]
+    header = {
+        "en": ["model", "picture", "parameters", "FLOPs", "classes", "box AP", "mask AP"],
+        "zh": ["模型", "图片", "参数量", "FLOPs", "类别", "框 AP", "掩码 AP"],
+    }[language]
+    return table(header, head_rows(DETECTION, ("box_ap", "mask_ap"), never))
+
+
+def segmenters(language: str) -> str:
+    """The segmenters."""
+    never = {"en": "weights never published", "zh": "未公布权重"}[language]
+    header = {
+        "en": ["model", "picture", "parameters", "FLOPs", "classes", "mIoU %", "several scales"],
+        "zh": ["模型", "图片", "参数量", "FLOPs", "类别", "mIoU %", "多尺度"],
+    }[language]
+    return table(header, head_rows(SEGMENTATION, ("miou", "miou_ms"), never))
 
 
 def speed(suite: str) -> str:
@@ -117,7 +181,12 @@ def pivot(rows: list[dict[str, Any]], cell: Callable[[dict[str, Any]], str]) -> 
 TABLES: dict[str, Callable[[], str]] = {
     "models": models_en,
     "models zh": models_zh,
+    "detectors": lambda: detectors("en"),
+    "detectors zh": lambda: detectors("zh"),
+    "segmenters": lambda: segmenters("en"),
+    "segmenters zh": lambda: segmenters("zh"),
     "speed operator": lambda: speed("operator"),
+    "speed deform_attn": lambda: speed("deform_attn"),
     "speed models": lambda: speed("models"),
 }
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import intern25
+from tests.small_detector import save_mask_rcnn
 from tests.small_model import save_small_model
 
 PACKAGE_PARENT = Path(intern25.__file__).parents[1]
@@ -19,13 +20,17 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 ARGUMENTS = {
     "classify.py": ["small.safetensors", "drawn"],
+    "detect.py": ["detector.safetensors", str(EXAMPLES / "images" / "stop_sign.jpg")],
     "fine_tune.py": ["shapes"],
+    "sam_prompts.py": ["detector.safetensors", str(EXAMPLES / "images" / "stop_sign.jpg")],
 }
 EXPECTED = {
     "classify.py": ("yin_yang.jpg: ", " / "),
+    "detect.py": ("stop_sign.jpg: ", " objects"),
     "faster.py": ("relative difference",),
     "features.py": ("(1, 128, 10, 14)",),
     "fine_tune.py": ("best top-1", '"name_en": "ellipse"'),
+    "sam_prompts.py": ("box prompts for a picture of 480 x 480",),
     "dcnv3_operator.py": ("reference", "average pool"),
     "weights.py": ("猫", "official layout"),
 }
@@ -40,6 +45,8 @@ def test_example(name: str, tmp_path: Path) -> None:
     if name == "fine_tune.py":
         pytest.importorskip("accelerate")
     save_small_model(tmp_path / "small.safetensors")
+    if "detector.safetensors" in ARGUMENTS.get(name, []):
+        save_mask_rcnn(tmp_path / "detector.safetensors")
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / name), *ARGUMENTS.get(name, [])],
         cwd=tmp_path,

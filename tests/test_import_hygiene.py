@@ -10,8 +10,9 @@ import time
 import pytest
 
 HEAVY = {
-    "PIL", "accelerate", "cv2", "diffusers", "fastapi", "gradio", "huggingface_hub", "matplotlib", "pandas",
-    "rich", "safetensors", "scipy", "timm", "torchvision", "transformers", "triton", "tyro", "webdataset",
+    "PIL", "accelerate", "av", "cv2", "diffusers", "fastapi", "gradio", "huggingface_hub", "matplotlib",
+    "pandas", "rich", "safetensors", "scipy", "timm", "torchvision", "transformers", "triton", "tyro",
+    "webdataset",
 }  # fmt: skip
 
 GENEROUS_SECONDS = 10.0
@@ -44,9 +45,15 @@ def test_public_names_are_there() -> None:
     [
         [],
         ["classify"],
+        ["detect"],
+        ["segment"],
         ["train"],
         ["train", "classify"],
+        ["train", "detect"],
+        ["train", "segment"],
         ["eval", "classify"],
+        ["eval", "detect"],
+        ["eval", "segment"],
         ["convert"],
         ["bench", "op"],
         ["info"],

@@ -19,9 +19,15 @@ import tyro
 from intern25.cli.bench import ModelOptions, OperatorOptions
 from intern25.cli.classify import ClassifyOptions
 from intern25.cli.convert import ConvertOptions
+from intern25.cli.detect import DetectOptions
 from intern25.cli.evaluate import EvaluateOptions
+from intern25.cli.evaluate_downstream import DetectionOptions as EvaluateDetectionOptions
+from intern25.cli.evaluate_downstream import SegmentationOptions as EvaluateSegmentationOptions
 from intern25.cli.info import InfoOptions
 from intern25.cli.main import COMMANDS
+from intern25.cli.segment import SegmentOptions
+from intern25.cli.train import DetectionOptions as TrainDetectionOptions
+from intern25.cli.train import SegmentationOptions as TrainSegmentationOptions
 from intern25.cli.train import TrainOptions
 from intern25.predictors import DEFAULT_MODEL
 from intern25.weights.catalog import CARDS
@@ -34,10 +40,17 @@ BLOCK = re.compile(
 
 OPTIONS = {
     ("classify",): ClassifyOptions,
+    ("detect",): DetectOptions,
+    ("segment",): SegmentOptions,
     ("train", "classify"): TrainOptions,
+    ("train", "detect"): TrainDetectionOptions,
+    ("train", "segment"): TrainSegmentationOptions,
     ("eval", "classify"): EvaluateOptions,
+    ("eval", "detect"): EvaluateDetectionOptions,
+    ("eval", "segment"): EvaluateSegmentationOptions,
     ("convert",): ConvertOptions,
     ("bench", "op"): OperatorOptions,
+    ("bench", "deform_attn"): OperatorOptions,
     ("bench", "model"): ModelOptions,
     ("info",): InfoOptions,
 }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from benchmarks import schema
 
+from intern25.evaluation.attention_benchmark import AttentionShape, run_attention_suite
 from intern25.evaluation.benchmark import OperatorShape, run_model_suite, run_operator_suite
 from intern25.evaluation.memory import measure_peak
 from intern25.evaluation.timing import Timing, machine_facts, result_file, result_rows, take_turns
@@ -69,6 +71,22 @@ def test_operator_suite_leaves_threads_and_instruction_set_as_they_were() -> Non
     run_operator_suite(shapes=SMALL, dtypes=("float32",), passes=("forward",), rounds=1, threads=threads + 1)
     assert torch.get_num_threads() == threads
     assert before is None or native.instruction_set() == before
+
+
+def test_attention_suite_has_a_row_per_case_and_contestant() -> None:
+    shapes = (
+        AttentionShape("encoder", ((4, 6), (2, 3)), heads=2, head_channels=8),
+        AttentionShape("decoder", ((4, 6),), queries=3, heads=1, head_channels=32, points=1),
+    )
+    content = run_attention_suite(shapes=shapes, rounds=1)
+    assert schema.problems(content) == []
+    expected = {"reference", "transformers"} - (set() if find_spec("transformers") else {"transformers"})
+    if hasattr(native.library(), "intern25_deform_attn_forward"):
+        expected |= set(native.available_instruction_sets())
+    assert {r["contestant"] for r in content["results"] if r["case"]["dtype"] == "float32"} == expected
+    cases = {tuple(row["case"].values()) for row in content["results"]}
+    assert len(cases) == len(shapes) * 2 * 2
+    assert all(row["ratio"] == 1 for row in content["results"] if row["contestant"] == row["ratio_to"])
 
 
 def test_model_suite() -> None:

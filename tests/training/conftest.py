@@ -10,14 +10,17 @@ import zipfile
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from intern25.training.config import TrainConfig
+from intern25.training.run_config import RunConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+RUN_TRAINING = Path(__file__).with_name("run_training.py")
 CLASSES = ("blue", "green", "red")
 
 
@@ -79,7 +82,13 @@ def untouched(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-def launch(config: TrainConfig, processes: int = 1, **changes: object) -> list[subprocess.Popen[str]]:
+def launch(
+    config: RunConfig,
+    processes: int = 1,
+    *,
+    script: Path = RUN_TRAINING,
+    **changes: Any,
+) -> list[subprocess.Popen[str]]:
     """Start ``processes`` training processes of a configuration."""
     config = replace(config, **changes)
     path = Path(config.output).with_suffix(".json")
@@ -87,7 +96,7 @@ def launch(config: TrainConfig, processes: int = 1, **changes: object) -> list[s
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, str(Path(__file__).with_name("run_training.py")), str(path)]
+    command = [sys.executable, str(script), str(path)]
     return [
         subprocess.Popen(
             command,
@@ -101,7 +110,7 @@ def launch(config: TrainConfig, processes: int = 1, **changes: object) -> list[s
 
 
 def _environment(rank: int, processes: int, port: int) -> dict[str, str]:
-    path = os.pathsep.join([str(REPOSITORY / "src"), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     values = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     if processes > 1:
         values |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}

@@ -18,7 +18,8 @@ from intern25.evaluation.classification import evaluate_dataset
 from intern25.training.classification import names_of, prepare_data, train
 from intern25.training.config import TrainConfig
 from intern25.training.freezing import freeze, keep_frozen
-from intern25.training.optimizer import build_optimizer, parameter_rules
+from intern25.training.optimizer import build_optimizer
+from intern25.training.parameter_rules import parameter_rules
 from intern25.training.recipes import recipe_inaturalist, recipe_official, recipe_small
 from intern25.weights.create import create_model
 from intern25.weights.files import read_metadata
@@ -137,7 +138,7 @@ def test_frozen_stages_do_not_move(what: str | int, stages: int) -> None:
     # The down-sampling between two frozen stages is frozen, the one behind them is not.
     for index, downsample in enumerate(backbone.downsamples):
         assert all(p.requires_grad == (index + 1 >= stages) for p in downsample.parameters())
-    optimizer = build_optimizer(model, lr=1e-3, weight_decay=0.05)
+    optimizer = build_optimizer(model, parameter_rules(model, weight_decay=0.05), lr=1e-3)
     optimized = {id(p) for group in optimizer.param_groups for p in group["params"]}
     assert optimized == {id(p) for p in model.parameters() if p.requires_grad}
 
@@ -148,7 +149,7 @@ def test_freezing_refuses_nonsense() -> None:
         freeze(model, 5)
     model.requires_grad_(False)
     with pytest.raises(ValueError, match="nothing to train"):
-        build_optimizer(model, lr=1e-3, weight_decay=0.05)
+        build_optimizer(model, parameter_rules(model, weight_decay=0.05), lr=1e-3)
 
 
 def test_extra_norms_and_gates_have_their_own_rates() -> None:

@@ -13,6 +13,7 @@ from intern25.backbones import INTERNIMAGE_NANO, InternImageClassifier
 from intern25.training.config import TrainConfig
 from intern25.training.muon import NEWTON_SCHULZ, Muon, orthogonalise
 from intern25.training.optimizer import build_optimizer, hidden_matrices
+from intern25.training.parameter_rules import parameter_rules
 
 
 def orthogonalise_by_svd(matrix: Tensor, steps: int) -> Tensor:
@@ -91,7 +92,8 @@ def test_image_and_class_layers_and_depth_wise_kernels_are_left_to_adamw() -> No
 
 def test_every_trainable_parameter_is_in_one_group() -> None:
     model = InternImageClassifier(INTERNIMAGE_NANO, num_classes=10)
-    optimizer = build_optimizer(model, lr=1e-3, weight_decay=0.05, optimizer="muon")
+    rules = parameter_rules(model, weight_decay=0.05)
+    optimizer = build_optimizer(model, rules, lr=1e-3, optimizer="muon")
     members = [id(p) for group in optimizer.param_groups for p in group["params"]]
     assert sorted(members) == sorted(id(p) for p in model.parameters())
     orthogonal = [p for g in optimizer.param_groups if g["orthogonal"] for p in g["params"]]

@@ -7,28 +7,31 @@ take turns in one process; peak memory is measured in fresh processes. Losses ar
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from intern25.evaluation.contestants import BASELINE, MODELS, build, model_input
 from intern25.evaluation.memory import measure_peak
+from intern25.evaluation.passes import (
+    DType,
+    Pass,
+    Report,
+    native_contestants,
+    operator_pass,
+    say,
+    torch_threads,
+)
 from intern25.evaluation.timing import Contestants, result_file, result_rows, take_turns
-from intern25.ops import native
-from intern25.ops.backends import BackendName, Refusal
+from intern25.ops.backends import BackendName
 from intern25.ops.dcnv3 import functional
 from intern25.ops.dcnv3.geometry import Geometry
 
-Pass = Literal["forward", "train"]
-"""``train`` is one forward and backward pass."""
-DType = Literal["float32", "bfloat16"]
 Formulation = Callable[[Tensor, Tensor, Tensor, Geometry], Tensor]
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,12 @@ def run_operator_suite(
         Contents of a result file with one row per case and contestant.
     """
     rows: list[dict[str, Any]] = []
-    with _threads(threads):
+    with torch_threads(threads):
         for shape in shapes:
             for dtype in dtypes:
                 for kind in passes:
                     case = {"shape": shape.name, "dtype": dtype, "pass": kind}
-                    _say(report, f"{shape.name} {dtype} {kind}")
+                    say(report, f"{shape.name} {dtype} {kind}")
                     contestants = _operator_contestants(shape, dtype, kind, formulation)
                     baseline = next(iter(contestants))
                     rows += result_rows(case, take_turns(contestants, rounds=rounds), baseline=baseline)
@@ -142,7 +145,7 @@ def run_model_suite(
         raise ValueError(f"unknown models {unknown}; choose out of {', '.join(MODELS)}")
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
     rows: list[dict[str, Any]] = []
-    with _threads(threads):
+    with torch_threads(threads):
         for dtype in dtypes:
             for kind in passes:
                 names = [name for name in models if kind == "forward" or MODELS[name].can_train]
@@ -167,7 +170,7 @@ def _time_models(
     baseline = BASELINE if BASELINE in built else names[0]
     rows = []
     for batch in batch_sizes:
-        _say(report, f"batch {batch} {dtype} {kind}")
+        say(report, f"batch {batch} {dtype} {kind}")
         contestants = {
             name: _model_pass(model, model_input(name, batch, size, getattr(torch, dtype)), kind)
             for name, model in built.items()
@@ -182,7 +185,7 @@ def _with_memory(
 ) -> list[dict[str, Any]]:
     for row in rows:
         case = row["case"]
-        _say(report, f"memory of {row['contestant']} batch {case['batch']} {case['dtype']} {case['pass']}")
+        say(report, f"memory of {row['contestant']} batch {case['batch']} {case['dtype']} {case['pass']}")
         peak = measure_peak(
             row["contestant"], case["batch"], size, case["dtype"], training=case["pass"] == "train"
         )
@@ -213,16 +216,13 @@ def _operator_contestants(
     tensors = _operator_tensors(shape, getattr(torch, dtype), kind)
 
     def run(function: Callable[..., Tensor]) -> Callable[[], object]:
-        return _operator_pass(function, tensors, kind)
+        return operator_pass(function, tensors, kind)
 
     contestants: dict[str, Callable[[], object]] = {}
     if formulation is not None and dtype == "float32":
         contestants["pytorch"] = run(lambda x, offset, mask: formulation(x, offset, mask, geometry))
     contestants["reference"] = run(functools.partial(_apply, geometry, "reference"))
-    if not isinstance(native.library(), Refusal):
-        for name in native.available_instruction_sets():
-            kernel = functools.partial(_apply, geometry, "cpu")
-            contestants[name] = _with_instruction_set(name, run(kernel))
+    contestants |= native_contestants(run(functools.partial(_apply, geometry, "cpu")))
     if dtype == "float32":
         contestants["torchvision"] = _deform_conv2d_pass(shape, kind)
     return contestants
@@ -243,20 +243,6 @@ def _operator_tensors(shape: OperatorShape, dtype: torch.dtype, kind: Pass) -> t
     return x, offset, mask
 
 
-def _operator_pass(
-    function: Callable[..., Tensor], tensors: Sequence[Tensor], kind: Pass
-) -> Callable[[], object]:
-    if kind == "forward":
-
-        def forward() -> None:
-            with torch.inference_mode():
-                function(*tensors)
-
-        return forward
-    gradient = torch.ones_like(tensors[0])
-    return lambda: torch.autograd.grad(function(*tensors), tensors, gradient)
-
-
 def _deform_conv2d_pass(shape: OperatorShape, kind: Pass) -> Callable[[], object]:
     from torchvision.ops import deform_conv2d
 
@@ -266,35 +252,6 @@ def _deform_conv2d_pass(shape: OperatorShape, kind: Pass) -> Callable[[], object
         for tensor in (x_nhwc, offset, mask)
     )
     weight = torch.ones(x.shape[1], 1, 3, 3)
-    return _operator_pass(
+    return operator_pass(
         lambda x, o, m: deform_conv2d(x, o, weight, padding=(1, 1), mask=m), (x, offset, mask), kind
     )
-
-
-def _with_instruction_set(
-    name: native.InstructionSet, function: Callable[[], object]
-) -> Callable[[], object]:
-    def run() -> None:
-        before = native.instruction_set()
-        native.set_instruction_set(name)
-        try:
-            function()
-        finally:
-            native.set_instruction_set(before)
-
-    return run
-
-
-@contextlib.contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(before if number is None else number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _say(report: Report | None, line: str) -> None:
-    if report is not None:
-        report(line)

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,16 @@ from intern25.data.loader import TrainingOrder, training_loader
 from intern25.data.preprocessing import Preprocessing
 from intern25.data.sources import read_splits
 from intern25.evaluation.classification import evaluate
-from intern25.training.batch_norm import synchronise_batch_norm
 from intern25.training.config import REFERENCE_BATCH, TrainConfig
 from intern25.training.distillation import DistillationObjective, SoftTargets, TeacherConfig, soft_targets
-from intern25.training.freezing import freeze
 from intern25.training.memory import keep_freed_memory
 from intern25.training.objectives import BatchMixer, ClassificationObjective, Objective
-from intern25.training.optimizer import build_optimizer
+from intern25.training.parameter_rules import ParameterRule, parameter_rules
 from intern25.training.progress import Reporter, Silent
+from intern25.training.run import run_task, start_processes
 from intern25.training.schedule import CosineSchedule
-from intern25.training.trainer import LoopSettings, Trainer
 from intern25.weights.create import create_model
-from intern25.weights.files import save_model, write_tensors, write_whole
+from intern25.weights.files import save_model, write_tensors
 
 VERIFY_LIMIT = 50_000
 _LOGGER = logging.getLogger(__name__)
@@ -93,26 +91,14 @@ def train(
     if not config.data:
         raise ValueError("no data: give the path of a folder, a .zip or .tar shards (--data)")
     keep_freed_memory()
-    accelerator = _accelerator(config)
+    accelerator = start_processes(config)
     splits, bad = prepare_data(config)
     if accelerator.is_main_process:
         _report_data(splits, bad, reporter)
-    job = _Job(config, accelerator, splits)
-    trainer = job.trainer(model, objective, reporter)
-    output = Path(config.output)
-    if accelerator.is_main_process:
-        _prepare_output(config, output)
-    accelerator.wait_for_everyone()
-    resumed = config.resume and trainer.resume()
-    if resumed and accelerator.is_main_process:
-        reporter.message(f"resumed at update {trainer.state.update} of {job.order.num_updates}")
-    finished = trainer.run()
-    if finished and accelerator.is_main_process:
-        job.save(trainer.scored_model, output / "final.safetensors", trainer.state.metrics)
-    accelerator.wait_for_everyone()
-    state = trainer.state
+    task = _Classification(config, accelerator, splits)
+    finished, state = run_task(config, task, accelerator, reporter, model=model, objective=objective)
     return TrainResult(
-        output=output,
+        output=Path(config.output),
         finished=finished,
         updates=state.update,
         best_top1=max(state.best, 0.0),
@@ -168,33 +154,8 @@ def _report_data(splits: Splits, bad: list[BadImage], reporter: Reporter) -> Non
         reporter.message(f"left out: {image.reason}")
 
 
-def _prepare_output(config: TrainConfig, output: Path) -> None:
-    output.mkdir(parents=True, exist_ok=True)
-    if not config.resume and (output / "last.ckpt").exists():
-        raise ValueError(f"{output} already holds a run; use another output folder, or let it resume")
-    write_whole(output / "config.json", lambda path: path.write_text(config.to_json(), encoding="utf-8"))
-
-
-def _accelerator(config: TrainConfig) -> Any:
-    """Start accelerate's processes; precision is handled by the loop itself."""
-    try:
-        from accelerate.accelerator import Accelerator
-        from accelerate.utils.dataclasses import FullyShardedDataParallelPlugin
-    except ImportError as error:
-        raise ImportError("training needs the training extra: pip install 'intern25[train]'") from error
-    plugin = None
-    if config.parallel == "fsdp":
-        if config.ema_decay > 0:
-            raise ValueError("averaged weights are not available with parallel='fsdp'; set ema_decay=0")
-        plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="no_wrap")
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device='cuda' but torch finds no GPU; use device='auto'")
-    on_cpu = config.device == "cpu" or not torch.cuda.is_available()
-    return Accelerator(cpu=on_cpu, fsdp_plugin=plugin)
-
-
-class _Job:
-    """The parts of one classification run."""
+class _Classification:
+    """The parts of a classification run."""
 
     def __init__(self, config: TrainConfig, accelerator: Any, splits: Splits) -> None:
         self.config = config
@@ -220,65 +181,59 @@ class _Job:
             flip=config.flip,
         )
 
-    def trainer(self, model: nn.Module | None, objective: Objective | None, reporter: Reporter) -> Trainer:
-        """Build model, optimizer and loop."""
-        config, order = self.config, self.order
-        model = self._create_model() if model is None else model
-        frozen = freeze(model, config.freeze)
-        if config.sync_batch_norm and self.accelerator.num_processes > 1:
-            synchronise_batch_norm(model)
-        model = model.to(self.accelerator.device)
-        ema = self._ema(model)
-        scale = order.images_per_update / REFERENCE_BATCH
-        optimizer = build_optimizer(
+    @property
+    def num_updates(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.order.num_updates
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Optimizer steps of one pass over the data."""
+        return self.order.updates_per_epoch
+
+    @property
+    def peak_lr(self) -> float:
+        """Learning rate of factor 1."""
+        return self.config.base_lr * self._lr_scale
+
+    @property
+    def _lr_scale(self) -> float:
+        return self.order.images_per_update / REFERENCE_BATCH
+
+    def rules(self, model: nn.Module) -> list[ParameterRule]:
+        """Return the official groups."""
+        config = self.config
+        return parameter_rules(
             model,
-            lr=config.base_lr * scale,
             weight_decay=config.weight_decay,
             layer_decay=config.layer_decay,
             dcn_lr_mul=config.dcn_lr_mul,
-            optimizer=config.optimizer,
-        )
-        wrapped, prepared = self.accelerator.prepare(model, optimizer)
-        schedule = CosineSchedule(
-            getattr(prepared, "optimizer", prepared),
-            num_updates=order.num_updates,
-            warmup_updates=round(config.warmup_epochs * order.updates_per_epoch),
-            warmup_lr=config.warmup_lr * scale,
-            min_lr=config.min_lr * scale,
-        )
-        return Trainer(
-            accelerator=self.accelerator,
-            model=wrapped,
-            optimizer=prepared,
-            schedule=schedule,
-            objective=objective or self._objective(),
-            batches=self._batches,
-            settings=self._settings(),
-            reporter=reporter,
-            ema=ema,
-            frozen=frozen,
-            scorer=self._score,
         )
 
-    def _create_model(self) -> nn.Module:
-        torch.manual_seed(self.config.seed)
-        return create_model(
+    def schedule(self, optimizer: torch.optim.Optimizer) -> CosineSchedule:
+        """Return the cosine with warm-up."""
+        config, order = self.config, self.order
+        return CosineSchedule(
+            optimizer,
+            num_updates=order.num_updates,
+            warmup_updates=round(config.warmup_epochs * order.updates_per_epoch),
+            warmup_lr=config.warmup_lr * self._lr_scale,
+            min_lr=config.min_lr * self._lr_scale,
+        )
+
+    def create_model(self) -> nn.Module:
+        """Return the classifier."""
+        model: nn.Module = create_model(
             self.config.model,
             num_classes=len(self.splits.train.classes),
             pretrained=self.config.pretrained or False,
             drop_path=self.config.drop_path,
             on_class_mismatch=self.config.class_mismatch,
         )
+        return model
 
-    def _ema(self, model: nn.Module) -> Any:
-        """Averages of weights and of batch statistics: weights scored with other statistics do badly."""
-        if self.config.ema_decay == 0:
-            return None
-        from timm.utils.model_ema import ModelEmaV3
-
-        return ModelEmaV3(model, decay=self.config.ema_decay, use_warmup=self.config.ema_warmup)
-
-    def _objective(self) -> Objective:
+    def objective(self) -> Objective:
+        """Return cross entropy, or distillation where there is a teacher."""
         config = self.config
         mixer = BatchMixer(config.mixup, config.cutmix, config.mix_probability)
         num_classes = len(self.splits.train.classes)
@@ -303,7 +258,8 @@ class _Job:
         with self.accelerator.main_process_first():
             return soft_targets(self.splits.train, self.augmentation, teacher, cache, workers=config.workers)
 
-    def _batches(self, first_update: int) -> Any:
+    def batches(self, first_update: int) -> Any:
+        """Return the micro-batches of this process."""
         return training_loader(
             self.splits.train,
             self.augmentation,
@@ -312,44 +268,17 @@ class _Job:
             workers=self.config.workers,
         )
 
-    def _settings(self) -> LoopSettings:
-        config, order = self.config, self.order
-        return LoopSettings(
-            output=Path(config.output),
-            num_updates=order.num_updates,
-            updates_per_epoch=order.updates_per_epoch,
-            accumulation=config.accumulation,
-            clip=config.clip,
-            seed=config.seed,
-            bfloat16=config.precision == "bf16",
-            eval_every=config.eval_every,
-            log_every=config.log_every,
-            save_every_seconds=60.0 * config.save_every_minutes,
-            max_seconds=config.max_seconds,
-            tensorboard=config.tensorboard,
-            fingerprint=self._fingerprint(),
-        )
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what else must not change when a run is resumed."""
+        return {
+            "classes": len(self.splits.train.classes),
+            "images": len(self.splits.train),
+            "images_per_update": self.order.images_per_update,
+            "sizes": sorted(set(self.order.sizes)),
+        }
 
-    def _fingerprint(self) -> str:
-        """What must not change when a run is resumed."""
-        config, order = self.config, self.order
-        return json.dumps(
-            {
-                "model": config.model,
-                "classes": len(self.splits.train.classes),
-                "images": len(self.splits.train),
-                "images_per_update": order.images_per_update,
-                "epochs": config.epochs,
-                "seed": config.seed,
-                "sizes": sorted(set(order.sizes)),
-                "freeze": config.freeze,
-                "optimizer": config.optimizer,
-                "ema": config.ema_decay > 0,
-            }
-        )
-
-    def _score(self, model: nn.Module, epoch: int, best: float) -> dict[str, float]:
-        """Validate, and write ``best.safetensors`` where it is the best so far."""
+    def score(self, model: nn.Module) -> dict[str, float]:
+        """Return the accuracies on the validation split."""
         report = evaluate(
             model,
             self.splits.val,
@@ -358,23 +287,16 @@ class _Job:
             device=self.accelerator.device,
             bfloat16=self.config.precision == "bf16",
         )
-        metrics = {
+        return {
             "score": report.top1,
             "top1": report.top1,
             "top5": report.top5,
             "mean_class_top1": report.mean_class_top1,
             "loss": report.loss,
         }
-        if report.top1 > best and self.accelerator.is_main_process:
-            path = Path(self.config.output) / "best.safetensors"
-            self.save(model, path, {**metrics, "epoch": float(epoch)})
-        return metrics
 
-    def save(self, model: nn.Module, path: Path, metrics: dict[str, float]) -> None:
+    def save(self, model: nn.Module, path: Path, extra: Mapping[str, str]) -> None:
         """Write the weights with class names, preprocessing and the run's settings."""
-        # Weight files are passed on: they tell how they were made, not where.
-        config = replace(self.config, data=Path(self.config.data).name, output="", teacher_cache="")
-        extra = {"train_config": config.to_json(), "metrics": json.dumps(metrics)}
         if not isinstance(model, InternImageClassifier):
             write_tensors(path, model.state_dict(), extra)
             return

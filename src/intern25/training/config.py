@@ -3,40 +3,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass
 from typing import Literal
 
+from intern25.training.run_config import RunConfig, check_minimum, check_share
+
 REFERENCE_BATCH = 512
-OptimizerName = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainConfig:
+class TrainConfig(RunConfig):
     """A classification training run."""
 
     data: str = ""
     """Folder, .zip or .tar shards: train/<class>/<image> and val/..., class folders, labels.csv, or lists."""
-    model: str = "internimage_nano"
-    """Architecture, such as internimage_t."""
-    pretrained: str = ""
-    """Weights to start from: a published model, a file, a folder or a hub repository; empty = fresh."""
     class_mismatch: Literal["reset", "22k_to_1k", "error"] = "reset"
     """If the weights have another number of classes: fresh last layer, the ImageNet-1K rows, or an error."""
-    output: str = "runs/train"
-    """Folder of checkpoints, weights and logs."""
-    resume: bool = True
-    """Go on from the last checkpoint in the output folder where there is one."""
 
-    epochs: int = 300
-    """Passes over the training images."""
-    batch_size: int = 64
-    """Images of one forward pass of one process."""
-    accumulation: int = 1
-    """Forward passes whose gradients are averaged before one update."""
-    optimizer: OptimizerName = "adamw"
-    """adamw, as the authors; muon orthogonalises the updates of matrices and learns in fewer epochs."""
     base_lr: float = 5e-4
     """Peak learning rate for 512 images an update; scaled in proportion to the images of an update."""
     warmup_epochs: float = 20.0
@@ -45,12 +28,6 @@ class TrainConfig:
     """Learning rate of the first update, scaled as base_lr."""
     min_lr: float = 5e-6
     """Learning rate at the end of the cosine, scaled as base_lr."""
-    weight_decay: float = 0.05
-    """Decay of matrices and kernels; vectors and biases have none."""
-    clip: float = 5.0
-    """Largest gradient norm; 0 = no limit."""
-    layer_decay: float = 1.0
-    """Factor of the learning rate from each block to the one before it; 1 = off."""
     dcn_lr_mul: float = 1.0
     """Factor of the learning rate of offsets and centre gates; takes effect only with layer_decay."""
 
@@ -84,12 +61,6 @@ class TrainConfig:
     """Share of the teacher in the loss."""
     temperature: float = 3.0
     """Softening of teacher and model in the teacher's part of the loss."""
-    drop_path: float | None = None
-    """Stochastic depth of the last block; None = the architecture's."""
-    ema_decay: float = 0.9999
-    """Decay of the averaged weights and batch statistics, the ones then scored and saved; 0 = off."""
-    ema_warmup: bool = False
-    """Let the decay rise from 0, so that short runs average too."""
 
     image_size: int = 224
     """Side of the training images in the last epochs, and of the evaluation."""
@@ -99,43 +70,23 @@ class TrainConfig:
     """Evaluation: cut the centre square, or resize both sides."""
     validation_fraction: float = 0.1
     """Share of each class held out where the data have no validation split."""
-    skip_bad: bool = False
-    """Leave unreadable images out, and list them, instead of stopping."""
     verify: Literal["auto", "all", "none"] = "auto"
     """Decode every image before training; auto does so up to 50 000 images."""
     cache: Literal["none", "bytes", "decoded"] = "none"
     """Hold the images in memory: as they are stored, or decoded (3 bytes a pixel)."""
-    workers: int = 2
-    """Loader processes of each training process; 0 = load in the training process."""
-
-    freeze: Literal["none", "backbone"] | int = "none"
-    """Keep weights as they are: the whole backbone, or the stem and this number of first stages."""
-    sync_batch_norm: bool = True
-    """Take batch statistics over all processes."""
-    parallel: Literal["ddp", "fsdp"] = "ddp"
-    """Several processes: every one holds the whole model, or a shard of it."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of the forward and backward pass; weights stay float32."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    seed: int = 0
-    """Seed of everything random."""
-
-    max_seconds: float = 0.0
-    """Stop and save after this time, counted over resumed runs; 0 = no limit."""
-    eval_every: int = 1
-    """Epochs between evaluations."""
-    save_every_minutes: float = 5.0
-    """Minutes between checkpoints."""
-    log_every: int = 20
-    """Updates between log lines."""
-    tensorboard: bool = True
-    """Also write TensorBoard events."""
 
     def __post_init__(self) -> None:
         # JSON has no tuples: lists come back from a saved config.
         object.__setattr__(self, "progressive", tuple(tuple(pair) for pair in self.progressive))
-        _check_ranges(self)
+        RunConfig.__post_init__(self)
+        check_minimum(
+            self,
+            {
+                "image_size": 32, "warmup_epochs": 0, "warmup_lr": 0, "min_lr": 0, "dcn_lr_mul": 0,
+                "mixup": 0, "cutmix": 0, "color_jitter": 0,
+            },
+        )  # fmt: skip
+        check_share(self, "label_smoothing", "mix_probability", "erase", "flip")
         ends = [until for until, _ in self.progressive]
         if ends != sorted(set(ends)) or any(until < 1 or size < 32 for until, size in self.progressive):
             raise ValueError(
@@ -150,33 +101,3 @@ class TrainConfig:
             next((size for until, size in self.progressive if epoch < until), self.image_size)
             for epoch in range(self.epochs)
         )
-
-    def to_json(self) -> str:
-        """Return the settings as one JSON object."""
-        return json.dumps(dataclasses.asdict(self), indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> TrainConfig:
-        """Read what :meth:`to_json` wrote."""
-        return cls(**json.loads(text))
-
-
-def _check_ranges(config: TrainConfig) -> None:
-    at_least = {
-        "epochs": 1, "batch_size": 1, "accumulation": 1, "eval_every": 1, "log_every": 1, "image_size": 32,
-        "base_lr": 0, "warmup_epochs": 0, "warmup_lr": 0, "min_lr": 0, "weight_decay": 0, "clip": 0,
-        "dcn_lr_mul": 0, "mixup": 0, "cutmix": 0, "color_jitter": 0, "workers": 0, "max_seconds": 0,
-        "save_every_minutes": 0,
-    }  # fmt: skip
-    for name, bound in at_least.items():
-        value = getattr(config, name)
-        if not value >= bound:
-            raise ValueError(f"{name}={value} must be at least {bound}")
-    for name in ("label_smoothing", "mix_probability", "erase", "flip", "drop_path", "ema_decay"):
-        value = getattr(config, name)
-        if value is not None and not 0.0 <= value <= 1.0:
-            raise ValueError(f"{name}={value} must lie between 0 and 1")
-    if config.optimizer == "muon" and config.parallel == "fsdp":
-        raise ValueError("optimizer='muon' needs whole matrices, which parallel='fsdp' splits; use 'ddp'")
-    if not 0.0 < config.layer_decay <= 1.0:
-        raise ValueError(f"layer_decay={config.layer_decay} must lie in (0, 1]")

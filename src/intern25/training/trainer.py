@@ -32,7 +32,7 @@ from intern25.training.interruption import StopRequest
 from intern25.training.log import RunLog
 from intern25.training.objectives import Objective
 from intern25.training.progress import Reporter
-from intern25.training.schedule import CosineSchedule
+from intern25.training.schedule import Schedule
 
 
 class TrainingDivergedError(RuntimeError):
@@ -101,7 +101,7 @@ class Trainer:
         accelerator: Any,
         model: nn.Module,
         optimizer: Any,
-        schedule: CosineSchedule,
+        schedule: Schedule,
         objective: Objective,
         batches: Callable[[int], Iterable[Any]],
         settings: LoopSettings,
@@ -180,8 +180,8 @@ class Trainer:
                     if state.update % settings.log_every == 0 or state.update == settings.num_updates:
                         self._flush_log()
                     self._report({})
-                    if state.update % settings.updates_per_epoch == 0:
-                        self._end_epoch(state.update // settings.updates_per_epoch)
+                    if state.update % settings.updates_per_epoch == 0 or state.update == settings.num_updates:
+                        self._end_epoch(-(-state.update // settings.updates_per_epoch))
                     if self._must_stop(request):
                         break
         finally:
@@ -229,9 +229,10 @@ class Trainer:
         """Average the values since the last line, refuse infinite ones, write them."""
         if not self._pending:
             return
-        names = list(self._pending[0])
+        # A batch may lack a part of the loss, such as that of masks.
+        names = list(dict.fromkeys(name for values in self._pending for name in values))
         means = torch.stack(
-            [torch.stack([values[name] for values in self._pending]).mean() for name in names]
+            [torch.stack([v[name] for v in self._pending if name in v]).mean() for name in names]
         )
         if dist.is_initialized():
             dist.all_reduce(means)
@@ -242,7 +243,7 @@ class Trainer:
         if not math.isfinite(values["loss"]):
             raise TrainingDivergedError(
                 f"the loss is {values['loss']} between updates {update - count} and {update}; the last "
-                f"checkpoint in {self.settings.output} is from before. Lower base_lr or raise warmup_epochs "
+                f"checkpoint in {self.settings.output} is from before. Lower base_lr or raise the warm-up "
                 "and start again in another output folder"
             )
         now, (then, mark) = time.monotonic(), self._log_mark
@@ -250,7 +251,8 @@ class Trainer:
         values["updates_per_second"] = (update - mark) / max(now - then, 1e-9)
         self._log_mark = (now, update)
         self._write("train", values)
-        self._report(values)
+        # Names with a dot are parts of parts, such as the loss of one layer of a decoder: for the log alone.
+        self._report({name: value for name, value in values.items() if "." not in name})
 
     def _end_epoch(self, epoch: int) -> None:
         """Score the weights where it is time to."""

@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from intern25 import ops
+from intern25.ops import dispatch
 from intern25.ops.backends import Ready, Refusal
-from intern25.ops.dcnv3 import dispatch, reference, schema
+from intern25.ops.dcnv3 import reference, schema
+from intern25.ops.dcnv3.dispatch import DISPATCHER
 from intern25.ops.dcnv3.geometry import Geometry
 from tests.ops.dcnv3.cases import CASES, inputs, with_softmax
 
@@ -75,7 +77,7 @@ def test_equals_the_reference(
         _skip_unless_ready(backend)
     geometry = with_softmax(CASES[name], softmax)
     *tensors, grad = inputs(CASES[name], dtype, softmax=softmax)
-    if backend == "cpu" and (reason := dispatch.refusal("cpu", *tensors, geometry)) is not None:
+    if backend == "cpu" and (reason := DISPATCHER.refusal("cpu", *tensors, geometry)) is not None:
         pytest.skip(f"cpu: {reason}")
     # the reference computes on the same rounded inputs, in float64
     exact = [tensor.double() for tensor in tensors]
@@ -172,8 +174,8 @@ def test_shapes_on_the_meta_device() -> None:
 def test_other_devices_run_the_reference_and_say_so_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(dispatch, "_NATIVE", {})  # as on a Mac's GPU: no kernel for the device of x
-    monkeypatch.setattr(dispatch, "_REPORTED", set())
+    monkeypatch.setattr(DISPATCHER, "native", {})  # as on a Mac's GPU: no kernel for the device of x
+    monkeypatch.setattr(DISPATCHER, "reported", set())
     case = CASES["3x3"]
     *tensors, _ = inputs(case)
     with caplog.at_level(logging.INFO, logger=dispatch.__name__):
@@ -187,8 +189,8 @@ def test_other_devices_run_the_reference_and_say_so_once(
 def test_a_refusing_kernel_is_replaced_by_the_reference(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(dispatch, "_NATIVE", {"cpu": ("cpu", _Refusing())})
-    monkeypatch.setattr(dispatch, "_REPORTED", set())
+    monkeypatch.setattr(DISPATCHER, "native", {"cpu": ("cpu", _Refusing())})
+    monkeypatch.setattr(DISPATCHER, "reported", set())
     case = CASES["3x3"]
     *tensors, _ = inputs(case)
     with caplog.at_level(logging.INFO, logger=dispatch.__name__):
@@ -211,14 +213,14 @@ class _Refusing:
 
 def test_deterministic_algorithms_keep_atomics_out(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = _Accepting()
-    monkeypatch.setattr(dispatch, "_NATIVE", {"cpu": ("triton", kernel)})  # the name decides, not the device
+    monkeypatch.setattr(DISPATCHER, "native", {"cpu": ("triton", kernel)})  # the name decides, not the device
     case = CASES["3x3"]
     x, offset, mask, _ = inputs(case)
-    assert dispatch.choose(x, offset, mask, case.geometry, backward=True) is kernel
+    assert DISPATCHER.choose(x, offset, mask, case.geometry, backward=True) is kernel
     torch.use_deterministic_algorithms(True)
     try:
-        assert dispatch.choose(x, offset, mask, case.geometry) is kernel
-        assert dispatch.choose(x, offset, mask, case.geometry, backward=True) is reference
+        assert DISPATCHER.choose(x, offset, mask, case.geometry) is kernel
+        assert DISPATCHER.choose(x, offset, mask, case.geometry, backward=True) is reference
     finally:
         torch.use_deterministic_algorithms(False)
 

@@ -10,7 +10,8 @@ import torch
 
 from intern25 import ops
 from intern25.ops.backends import Refusal
-from intern25.ops.dcnv3 import cpu, dispatch, gpu
+from intern25.ops.dcnv3 import cpu, gpu
+from intern25.ops.dcnv3.dispatch import DISPATCHER
 from intern25.ops.dcnv3.geometry import Geometry
 from intern25.ops.layers import build_activation, build_norm
 
@@ -88,7 +89,7 @@ def test_wrong_types_show_both_sides(changes: dict[str, Any], words: list[str]) 
 
 
 def test_forced_triton_on_cpu_tensors_says_why() -> None:
-    with pytest.raises(RuntimeError, match="backend='triton' refuses: it runs cuda tensors and x is on cpu"):
+    with pytest.raises(RuntimeError, match="backend='triton' refuses: it runs cuda tensors, got one on cpu"):
         _call(backend="triton")
 
 
@@ -130,7 +131,7 @@ def test_triton_accepts_the_rest() -> None:
 
 def test_the_reference_never_refuses() -> None:
     x, offset, mask = torch.zeros(1, 4, 4, 16), torch.zeros(1, 4, 4, 18), torch.zeros(1, 4, 4, 9)
-    assert dispatch.refusal("reference", x, offset, mask, Geometry(groups=1)) is None
+    assert DISPATCHER.refusal("reference", x, offset, mask, Geometry(groups=1)) is None
 
 
 def test_second_derivatives_point_to_the_form_that_has_them() -> None:

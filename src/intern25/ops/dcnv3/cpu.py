@@ -13,9 +13,12 @@ import torch
 from torch import Tensor
 
 from intern25.ops import native
-from intern25.ops.backends import Ready, Refusal, Status
+from intern25.ops.backends import Refusal
 from intern25.ops.dcnv3.geometry import Geometry
 from intern25.ops.dcnv3.layout import in_rows
+from intern25.ops.native import status
+
+__all__ = ["backward", "forward", "refuses", "status"]
 
 _TYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
 _SAMPLING_TYPES = {
@@ -26,12 +29,6 @@ _SAMPLING_TYPES = {
 _CALL = struct.Struct("=22qd8Q")
 """``Dcnv3Call`` of native/dcnv3.h."""
 _MOST_PIXELS = 2**31 - 1
-
-
-def status() -> Status:
-    """Whether the native library runs here, and with which instructions."""
-    library = native.library()
-    return library if isinstance(library, Refusal) else Ready(native.instruction_set())
 
 
 def refuses(x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> str | None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from intern25.ops.backends import BackendName
-from intern25.ops.dcnv3 import dispatch, reference, schema
+from intern25.ops.dcnv3 import reference, schema
+from intern25.ops.dcnv3.dispatch import DISPATCHER
 from intern25.ops.dcnv3.geometry import Geometry, Pair, as_pair
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -119,7 +120,7 @@ def _require(backend: BackendName, x: Tensor, offset: Tensor, mask: Tensor, geom
     if backend not in get_args(BackendName):
         raise ValueError(f"backend={backend!r} is unknown; use one of {', '.join(get_args(BackendName))}")
     if not torch.compiler.is_compiling():
-        dispatch.require(backend, x, offset, mask, geometry)
+        DISPATCHER.require(backend, x, offset, mask, geometry)
 
 
 def _autocast(x: Tensor, offset: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: MIT
 """DCNv3 on GPUs through Triton: no compile step at installation, any geometry, any channels a group.
 
-The gradient of ``x`` is added atomically, so its last bits change from run to run; ``dispatch.py`` sends the
+The gradient of ``x`` is added atomically, so its last bits change from run to run; the dispatcher sends the
 backward to the reference where deterministic algorithms are asked for.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from intern25.ops.backends import Ready, Refusal, Status
 from intern25.ops.dcnv3.geometry import Geometry
 from intern25.ops.dcnv3.layout import in_rows
+from intern25.ops.triton import status
+
+__all__ = ["backward", "forward", "refuses", "status"]
 
 TILE = 1024
 """Elements of one program's tile, rows times channels."""
@@ -24,16 +24,6 @@ MAX_DEPTH = 4096
 """Most channels a group that one program holds."""
 MAX_ROWS = 2**31 - TILE
 """Most rows (output pixels times groups): they are counted in 32 bits, addresses in 64."""
-
-
-@functools.cache
-def status() -> Status:
-    """Whether Triton and a GPU are there; asked once."""
-    if importlib.util.find_spec("triton") is None:
-        return Refusal("triton is not installed; it comes with the CUDA and ROCm builds of torch")
-    if not torch.cuda.is_available():
-        return Refusal("torch sees no CUDA or ROCm device")
-    return Ready(f"Triton on {torch.cuda.get_device_name()}")
 
 
 def refuses(x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> str | None:

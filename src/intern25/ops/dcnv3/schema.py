@@ -2,7 +2,7 @@
 """The torch operators ``intern25::dcnv3`` and ``intern25::dcnv3_backward``: schema, shapes, derivative, vmap.
 
 They make the operator opaque to ``torch.compile`` and ``torch.export``; the implementation is chosen at run
-time (``dispatch.py``), never in the graph. Arguments are validated before, in ``functional.py``.
+time (``intern25.ops.dispatch``), never in the graph. Arguments are validated before, in ``functional.py``.
 
 torch's dispatcher takes about 20 us over a Python operator, on small maps as long as the kernel itself.
 So an eager call on plain tensors, where the dispatcher would change nothing, goes straight to the kernel.
@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from intern25.ops.dcnv3 import dispatch
+from intern25.ops.dcnv3.dispatch import DISPATCHER
 from intern25.ops.dcnv3.geometry import Geometry, Pair
 from intern25.ops.eager import is_plain_eager
 
@@ -85,13 +85,13 @@ def _geometry(arguments: tuple[Any, ...]) -> Geometry:
 
 
 def _run_forward(x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> Tensor:
-    return dispatch.choose(x, offset, mask, geometry).forward(x, offset, mask, geometry)
+    return DISPATCHER.choose(x, offset, mask, geometry).forward(x, offset, mask, geometry)
 
 
 def _run_backward(
     grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry
 ) -> tuple[Tensor, Tensor, Tensor]:
-    kernel = dispatch.choose(x, offset, mask, geometry, backward=True)
+    kernel = DISPATCHER.choose(x, offset, mask, geometry, backward=True)
     return kernel.backward(grad, x, offset, mask, geometry)
 
 

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 import torch
 
-from intern25.ops.backends import Refusal
+from intern25.ops.backends import Ready, Refusal, Status
 
 InstructionSet = Literal["portable", "avx2", "avx512"]
 
@@ -53,6 +53,12 @@ def library() -> ctypes.CDLL | Refusal:
         return Refusal(f"the native library {_LIBRARY_PATH} does not load on this machine: {error}")
     native.intern25_set_parallel_for(_torch_parallel_for())
     return native
+
+
+def status() -> Status:
+    """Whether the library runs here, and with which instructions."""
+    native = library()
+    return native if isinstance(native, Refusal) else Ready(instruction_set())
 
 
 def instruction_set() -> InstructionSet:

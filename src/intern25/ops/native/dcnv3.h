@@ -14,8 +14,6 @@
 
 namespace intern25 {
 
-enum ScalarType : int64_t { kFloat32 = 0, kFloat64 = 1, kBfloat16 = 2 };
-
 struct Dcnv3Call {
     int64_t batch, height, width, out_height, out_width;
     int64_t groups, group_channels;

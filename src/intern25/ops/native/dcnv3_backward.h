@@ -19,38 +19,6 @@ struct Reach {
     int32_t first, last;
 };
 
-// <grad_output, corner> of every tap of a block, one array a corner.
-template <class Real>
-struct Products {
-    Real *p00, *p01, *p10, *p11;
-
-    static Products in(Real* memory, int64_t lanes) {
-        return {memory, memory + lanes, memory + 2 * lanes, memory + 3 * lanes};
-    }
-};
-
-// Lane by lane products of one corner with the gradient; their sum over the lanes is the inner product.
-template <class S, int kDepth, class Value>
-INTERN25_INLINE typename S::Vector lane_products(const Value* corner, const Value* grad, int64_t depth) {
-    typename S::Vector sum = S::zero();
-    if constexpr (kDepth != 0) {
-        sum = S::mul(S::load_channels(corner), S::load_channels(grad));
-        for (int c = S::width; c < kDepth; c += S::width) {
-            sum = S::fma(S::load_channels(corner + c), S::load_channels(grad + c), sum);
-        }
-    } else {
-        int64_t c = 0;
-        for (; c + S::width <= depth; c += S::width) {
-            sum = S::fma(S::load_channels(corner + c), S::load_channels(grad + c), sum);
-        }
-        if (c < depth) {
-            const int n = static_cast<int>(depth - c);
-            sum = S::fma(S::load_first(corner + c, n), S::load_first(grad + c, n), sum);
-        }
-    }
-    return sum;
-}
-
 // Inner products of S::width / 4 taps from `lane` on. At the end of a block (`rest`) fewer are left: the last one is
 // repeated, and what that gives is never used.
 template <class S, int kDepth, bool rest, class Value>
@@ -215,46 +183,6 @@ template <class Real>
 struct Band {
     Real* rows;          // first row of the band
     int64_t first, end;  // rows
-};
-
-// One group's gradient of the output, times the softmax's divisor; in registers where the depth is known.
-template <class S, int kDepth, class Value>
-struct GroupGradient {
-    static constexpr int kVectors = kDepth / S::width;
-    typename S::Vector vectors[kVectors];
-
-    INTERN25_INLINE GroupGradient(const Value* from, typename S::Real scale, int64_t) {
-        for (int v = 0; v < kVectors; ++v) {
-            vectors[v] = S::mul(S::load_channels(from + v * S::width), S::broadcast(scale));
-        }
-    }
-    INTERN25_INLINE void add_to(typename S::Real* corner, typename S::Real weight) const {
-        const auto w = S::broadcast(weight);
-        for (int v = 0; v < kVectors; ++v) {
-            S::store(corner + v * S::width, S::fma(vectors[v], w, S::load(corner + v * S::width)));
-        }
-    }
-};
-
-template <class S, class Value>
-struct GroupGradient<S, 0, Value> {
-    const Value* from;
-    typename S::Real scale;
-    int64_t depth;
-
-    INTERN25_INLINE GroupGradient(const Value* from, typename S::Real scale, int64_t depth)
-        : from(from), scale(scale), depth(depth) {}
-    INTERN25_INLINE void add_to(typename S::Real* corner, typename S::Real weight) const {
-        const auto w = S::broadcast(weight * scale);
-        int64_t c = 0;
-        for (; c + S::width <= depth; c += S::width) {
-            S::store(corner + c, S::fma(S::load_channels(from + c), w, S::load(corner + c)));
-        }
-        if (c < depth) {
-            const int n = static_cast<int>(depth - c);
-            S::store_first(corner + c, S::fma(S::load_first(from + c, n), w, S::load_first(corner + c, n)), n);
-        }
-    }
 };
 
 // Adds one pixel and block of groups to the band. Only rows of the band are touched; `whole` says all of them are.

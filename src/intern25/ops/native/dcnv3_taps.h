@@ -3,13 +3,11 @@
 //
 // A tap is one sampling point of one group. The taps of a block of groups are lanes: lane = group * K + point, as in
 // memory, so coordinates, weights and softmax are computed a full vector at a time whatever K is.
-//
-// Borders cost no branch per tap. A tap reads the 2x2 patch at `base`, clamped so that it lies inside the image, and
-// the corner weights move with it: a point at x = -0.3 reads columns (0, 1) with weights (0.7, 0), one outside (0, 0).
 #pragma once
 
 #include <string.h>
 
+#include "corners.h"
 #include "dcnv3.h"
 #include "exponential.h"
 
@@ -22,10 +20,6 @@ constexpr int64_t kMostLanesInVector = 16;
 // Kernels for the published models' sizes (D = 16 and 32, K = 9) are worth their compile time on wide vectors only.
 template <class S>
 constexpr bool kHasKnownSizes = S::width >= 8;
-
-inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 inline int64_t image_size(const Dcnv3Call& call) {
     return call.height * call.width * call.groups * call.group_channels;
@@ -41,15 +35,6 @@ struct Pixel {
     static Pixel at(const Dcnv3Call& call, int64_t index) {
         const int64_t row = index / call.out_width;
         return {row / call.out_height, row % call.out_height, index % call.out_width};
-    }
-};
-
-// How to step inside a 2x2 patch, in elements; a map one pixel high or wide repeats its only row or column.
-struct Patch {
-    int64_t right, below;
-
-    static Patch of(int64_t height, int64_t width, int64_t channels) {
-        return {width > 1 ? channels : 0, height > 1 ? width * channels : 0};
     }
 };
 
@@ -210,37 +195,11 @@ INTERN25_INLINE void invert_sums(const Sampling<typename S::Real>& sampling, int
     }
 }
 
-// Weights of the two neighbours of a coordinate on one axis, and where the first of them lies.
-template <class S>
-struct Neighbours {
-    typename S::Integers base;
-    typename S::Vector w0, w1, d0, d1;
-};
-
-// `low` = floor(coordinate), `fraction` = coordinate - low, any values; size = extent of the axis.
-template <class S>
-INTERN25_INLINE Neighbours<S> border_neighbours(typename S::Integers low, typename S::Vector fraction, int32_t size) {
-    Neighbours<S> out;
-    const int32_t last = size > 1 ? size - 2 : 0;
-    out.base = S::min(S::max(low, S::integers(0)), S::integers(last));
-    const auto shift = S::sub(out.base, low);
-    const auto inside = S::equal(shift, S::integers(0));
-    const auto before = S::both(S::equal(shift, S::integers(1)), S::greater(fraction, S::zero()));  // -1 < c < 0
-    const auto after = S::equal(shift, S::integers(-1));                                            // last column
-    const auto one = S::broadcast(1), minus_one = S::broadcast(-1);
-    const auto second = S::broadcast(size > 1 ? 1 : 0);  // a single column has no second neighbour
-    const auto rest = S::sub(one, fraction);
-    out.w0 = S::select(inside, rest, S::keep(before, fraction));
-    out.w1 = S::mul(second, S::select(inside, fraction, S::keep(after, rest)));
-    out.d0 = S::select(inside, minus_one, S::keep(before, one));
-    out.d1 = S::mul(second, S::select(inside, one, S::keep(after, minus_one)));
-    return out;
-}
-
 // Fills `taps` for one output pixel. `offset` and `mask` point at the pixel's first group of the block.
+// Not inlined: one copy serves every type of value and depth, which saves a third of the time to compile.
 template <class S, Purpose purpose, class Stored>
-INTERN25_INLINE void place_taps(const Sampling<typename S::Real>& sampling, const Stored* offset, const Stored* mask,
-                                int64_t groups, Pixel pixel, const Taps<typename S::Real>& taps) {
+void place_taps(const Sampling<typename S::Real>& sampling, const Stored* offset, const Stored* mask, int64_t groups,
+                Pixel pixel, const Taps<typename S::Real>& taps) {
     using Vector = typename S::Vector;
     modulation<S>(sampling, mask, groups, taps);
     const int64_t count = groups * sampling.points;
@@ -266,8 +225,8 @@ INTERN25_INLINE void place_taps(const Sampling<typename S::Real>& sampling, cons
             columns = {low_x, S::sub(one, fx), fx, S::broadcast(-1), one};
             rows = {low_y, S::sub(one, fy), fy, S::broadcast(-1), one};
         } else {
-            columns = border_neighbours<S>(low_x, fx, width);
-            rows = border_neighbours<S>(low_y, fy, height);
+            columns = border_neighbours<S>(low_x, fx, S::integers(width));
+            rows = border_neighbours<S>(low_y, fy, S::integers(height));
         }
         S::store(taps.base + lane, S::add(S::mul(rows.base, S::integers(width)), columns.base));
         if constexpr (purpose != Purpose::kForward) S::store(taps.row + lane, rows.base);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the whole library shares: symbol visibility, forced inlining, the bfloat16 storage type.
+// What the whole library shares: symbol visibility, forced inlining, element types, status.
 #pragma once
 
 #include <stdint.h>
@@ -24,6 +24,8 @@ namespace intern25 {
 struct bfloat16 {
     uint16_t bits;
 };
+
+enum ScalarType : int64_t { kFloat32 = 0, kFloat64 = 1, kBfloat16 = 2 };
 
 enum Status : int { kOk = 0, kOutOfMemory = 1, kUnsupported = 2 };
 

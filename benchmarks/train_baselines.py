@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""What a detector or segmenter is compared with: the same head on a ResNet-18, and answers without a picture.
+
+python benchmarks/train_baselines.py resnet18 runs/bccd/config.json runs/bccd-resnet18
+python benchmarks/train_baselines.py trivial runs/bccd/config.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from intern25.backbones.features import FeatureInfo
+from intern25.data.detection.annotations import DetectionImages
+from intern25.evaluation.detection import score_detections
+from intern25.evaluation.predictions import Prediction
+from intern25.evaluation.semantic import ConfusionMatrix
+from intern25.training.detection import DetectionTrainConfig, prepare_detection_data, train_detector
+from intern25.training.progress import console_reporter
+from intern25.training.segmentation import (
+    SegmentationTrainConfig,
+    balanced_weights,
+    prepare_segmentation_data,
+    train_segmenter,
+)
+from intern25.weights.architectures import ARCHITECTURES
+from intern25.weights.kinds import FAMILIES, kind_of_config
+
+CHANNELS = (64, 128, 256, 512)
+MOST_BOXES = 100
+
+
+class ResNet18(nn.Module):
+    """torchvision's ResNet-18 with the calls of an InternImage: maps at 1/4 to 1/32, fresh weights."""
+
+    def __init__(self, out_indices: tuple[int, ...]) -> None:
+        super().__init__()
+        network = torchvision.models.resnet18()
+        self.stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+        self.stages = nn.ModuleList([network.layer1, network.layer2, network.layer3, network.layer4])
+        self.out_indices = out_indices
+        self.feature_info = FeatureInfo(CHANNELS, (4, 8, 16, 32), out_indices)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the maps of the asked stages."""
+        x, maps = self.stem(images), []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return [maps[index] for index in self.out_indices]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", choices=("resnet18", "trivial"))
+    parser.add_argument("config", type=Path, help="config.json of the run to compare with")
+    parser.add_argument("output", nargs="?", default="", help="folder of the new run")
+    parser.add_argument("--epochs", type=int, help="other number of epochs, to spend the same time")
+    parser.add_argument("--base-lr", type=float, help="other peak learning rate")
+    parser.add_argument("--backbone-weights", type=Path, help="state dict of a torchvision ResNet-18")
+    arguments = parser.parse_args()
+    config = _read(arguments.config)
+    if arguments.what == "trivial":
+        print(json.dumps(_trivial(config)))
+        return
+    if not arguments.output:
+        parser.error("resnet18 needs an output folder")
+    changes = {"epochs": arguments.epochs, "base_lr": arguments.base_lr}
+    config = replace(config, output=arguments.output, **{k: v for k, v in changes.items() if v is not None})
+    print(json.dumps(_train(config, arguments.backbone_weights)))
+
+
+def _read(path: Path) -> DetectionTrainConfig | SegmentationTrainConfig:
+    text = path.read_text(encoding="utf-8")
+    kind = DetectionTrainConfig if "mosaic" in json.loads(text) else SegmentationTrainConfig
+    return kind.from_json(text)
+
+
+def _train(config: DetectionTrainConfig | SegmentationTrainConfig, weights: Path | None) -> dict[str, Any]:
+    """The run of the config with its head on a ResNet-18; the backbone has no layer decay."""
+    config = replace(config, pretrained="", pretrained_backbone="", drop_path=None)
+    settings: Any = ARCHITECTURES[config.model]
+    changes: dict[str, Any] = {}
+    if isinstance(config, DetectionTrainConfig):
+        splits, _, masks = prepare_detection_data(config)
+        if hasattr(settings, "with_mask"):
+            changes["with_mask"] = masks
+        if config.max_detections:
+            changes["max_detections"] = config.max_detections
+    else:
+        splits, _ = prepare_segmentation_data(config)
+        if config.dice_weight >= 0:
+            changes["dice_weight"] = config.dice_weight
+        if config.class_balance > 0:
+            changes["class_weights"] = balanced_weights(splits.train.pixel_counts(), config.class_balance)
+    settings = dataclasses.replace(settings, num_classes=len(splits.train.classes), **changes)
+    kind = kind_of_config(settings)
+    torch.manual_seed(config.seed)
+    backbone = ResNet18((1, 2, 3) if kind == "dino" else (0, 1, 2, 3))
+    if weights is not None:
+        backbone.load_state_dict(_renamed(torch.load(weights, weights_only=True)))
+    model: Any = FAMILIES[kind].parts()[0](settings, backbone=backbone)  # type: ignore[call-arg]
+    train: Any = train_detector if isinstance(config, DetectionTrainConfig) else train_segmenter
+    result = train(config, model=model, reporter=console_reporter())
+    parameters = sum(p.numel() for p in model.parameters())
+    return {"parameters": parameters, "best_score": result.best_score, **result.metrics}
+
+
+def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Torchvision's names to those of :class:`ResNet18`."""
+    names = {"conv1.": "stem.0.", "bn1.": "stem.1.", **{f"layer{i + 1}.": f"stages.{i}." for i in range(4)}}
+    return {
+        new + name.removeprefix(old): value
+        for name, value in state.items()
+        for old, new in names.items()
+        if name.startswith(old)
+    }
+
+
+def _trivial(config: DetectionTrainConfig | SegmentationTrainConfig) -> dict[str, Any]:
+    return _mean_boxes(config) if isinstance(config, DetectionTrainConfig) else _majority(config)
+
+
+def _mean_boxes(config: DetectionTrainConfig) -> dict[str, Any]:
+    """Every picture gets the same boxes: a grid of each class's mean size, as many as a picture has."""
+    splits, _, _ = prepare_detection_data(config)
+    shares, number = _shares_of_sides(splits.train)
+    annotations = [splits.val.annotation(index) for index in range(len(splits.val))]
+    predictions = []
+    for annotation in annotations:
+        height, width = annotation.size
+        rows: list[tuple[list[float], int, float]] = []
+        for label, sides in shares.items():
+            count = max(1, round(number[label]))
+            for rank, (x, y) in enumerate(_grid(count)):
+                half = np.array([sides[0] * width, sides[1] * height]) / 2
+                centre = np.array([x * width, y * height])
+                box = [*(centre - half), *(centre + half)]
+                rows.append((box, label, min(1.0, number[label] / MOST_BOXES) * (1 - rank / 1000)))
+        rows = sorted(rows, key=lambda row: -row[2])[:MOST_BOXES]
+        predictions.append(
+            Prediction(
+                boxes=np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, 4),
+                scores=np.array([row[2] for row in rows], dtype=np.float64),
+                labels=np.array([row[1] for row in rows], dtype=np.int64),
+            )
+        )
+    box, _ = score_detections(annotations, predictions, splits.val.classes.en, metric=config.metric)
+    values = dataclasses.asdict(box)
+    values.pop("classes", None)
+    return {"baseline": "mean boxes", **values}
+
+
+def _shares_of_sides(images: DetectionImages) -> tuple[dict[int, Any], dict[int, float]]:
+    """Mean (width, height) of each class as shares of the picture, and its objects in a picture."""
+    sides: defaultdict[int, list[Any]] = defaultdict(list)
+    for index in range(len(images)):
+        annotation = images.annotation(index)
+        height, width = annotation.size
+        for box, label in zip(annotation.boxes, annotation.labels, strict=True):
+            sides[int(label)].append(((box[2] - box[0]) / width, (box[3] - box[1]) / height))
+    means = {label: np.mean(rows, axis=0) for label, rows in sides.items()}
+    return means, {label: len(rows) / len(images) for label, rows in sides.items()}
+
+
+def _grid(count: int) -> list[tuple[float, float]]:
+    """Centres of ``count`` cells that cover the picture."""
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = int(np.ceil(count / columns))
+    cells = [((c + 0.5) / columns, (r + 0.5) / rows) for r in range(rows) for c in range(columns)]
+    return cells[:count]
+
+
+def _majority(config: SegmentationTrainConfig) -> dict[str, Any]:
+    """Every pixel gets the class that is most frequent at its place in the training pictures."""
+    splits, _ = prepare_segmentation_data(config)
+    side = 64
+    classes = len(splits.train.classes)
+    counts = torch.zeros(classes + 1, side, side)
+    for index in range(len(splits.train)):
+        mask = torch.from_numpy(splits.train.mask(index)).long().clamp(max=classes)
+        planes = torch.nn.functional.one_hot(mask, classes + 1).permute(2, 0, 1).float()
+        counts += torch.nn.functional.adaptive_avg_pool2d(planes, side)
+    figures = {}
+    for name, guess in (
+        ("majority at each place", counts[:classes].argmax(0)),
+        ("majority", counts[:classes].sum((1, 2)).argmax().expand(side, side)),
+    ):
+        matrix = ConfusionMatrix(classes)
+        for index in range(len(splits.val)):
+            truth = torch.from_numpy(splits.val.mask(index))
+            sized = torch.nn.functional.interpolate(guess[None, None].float(), truth.shape)[0, 0]
+            matrix.add(truth, sized.long())
+        report = matrix.report(splits.val.classes.en, len(splits.val), 1.0)
+        figures[name] = {"mean_iou": report.mean_iou, "pixel_accuracy": report.pixel_accuracy}
+    return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// Multi-scale deformable attention with AVX2; setup.py compiles this file alone with that instruction set's flags.
+#include "vector_avx2.h"
+
+#include "deform_attn_types.h"
+
+namespace intern25 {
+
+int deform_attn_forward_avx2(const DeformAttnCall& call) { return deform_attn_forward_of_types<Avx2>(call); }
+int deform_attn_backward_avx2(const DeformAttnCall& call) { return deform_attn_backward_of_types<Avx2>(call); }
+
+}  // namespace intern25
