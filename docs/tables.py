@@ -178,6 +178,32 @@ def pivot(rows: list[dict[str, Any]], cell: Callable[[dict[str, Any]], str]) -> 
     return table([*rows[0]["case"], *contestants], body)
 
 
+def headline(language: str) -> str:
+    """Float32 inference of the two main suites beside the peers, by the newest results of each."""
+    header = {"en": ["batch", "pixels"], "zh": ["批量", "像素"]}[language]
+    contestants = ("internimage_t optimized", "internimage_t", "convnext_tiny", "swin_tiny", "resnet50")
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    facts = ""
+    for path in sorted(RESULTS.rglob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        for row in result["results"] if result["suite"] == "models" else ():
+            case = row["case"]
+            if (case["dtype"], case["pass"]) == ("float32", "forward"):
+                place = (str(case["batch"]), f"{case['height']} x {case['width']}")
+                cells.setdefault(place, {})[row["contestant"]] = (
+                    f"{row['median_ms']:.0f} ms ({row['ratio']:.2f})"
+                )
+                facts = f"{result['machine']['processor']}, {result['machine']['threads']}"
+    rows = [
+        [*place, *(found.get(name, "-") for name in contestants)] for place, found in sorted(cells.items())
+    ]
+    note = {
+        "en": f"{facts} threads, float32; in brackets the ratio to convnext_tiny, smaller is faster.",
+        "zh": f"{facts} 线程，float32；括号内为与 convnext_tiny 之比，越小越快。",
+    }[language]
+    return table([*header, *contestants], rows) + f"\n{note}\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "models": models_en,
     "models zh": models_zh,
@@ -188,6 +214,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed operator": lambda: speed("operator"),
     "speed deform_attn": lambda: speed("deform_attn"),
     "speed models": lambda: speed("models"),
+    "speed headline": lambda: headline("en"),
+    "speed headline zh": lambda: headline("zh"),
 }
 
 
