@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.training.shapes import SHAPES, write_detection, write_segmentation
 
 from intern25.cli.main import main
+from intern25.training import detection
+from intern25.training.detection_config import DetectionTrainConfig
+from intern25.training.detection_recipes import recipe_official_detection
+from intern25.training.downstream import DownstreamResult
 
 TINY = ["--updates", "1", "--batch-size", "1", "--short-side", "96", "--long-side", "128"]
 
@@ -34,6 +40,46 @@ def test_train_and_evaluate_a_detector(tmp_path: Path, capsys: pytest.CaptureFix
     text = run([*evaluate, "--metric", "voc07", "--per-class"], capsys)
     assert "metric        voc07" in text
     assert "ap50 " in text
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--recipe-data", "lvis"], recipe_official_detection(data="lvis")),
+        (["--recipe-data", "crowdhuman"], recipe_official_detection(data="crowdhuman")),
+        (["--recipe-schedule", "3x"], recipe_official_detection(schedule="3x")),
+        (
+            ["--recipe-data", "openimages", "--sampling", "plain", "--federated-classes", "20"],
+            replace(recipe_official_detection(data="openimages"), sampling="plain", federated_classes=20),
+        ),
+    ],
+)
+def test_recipes_are_chosen_by_data_set(
+    words: list[str], expected: DetectionTrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[DetectionTrainConfig] = []
+
+    def train_detector(config: DetectionTrainConfig, **_: Any) -> DownstreamResult:
+        given.append(config)
+        return DownstreamResult(
+            output=Path(config.output),
+            finished=True,
+            updates=1,
+            best_score=0.0,
+            best_epoch=-1,
+            metrics={},
+            defects=(),
+        )
+
+    monkeypatch.setattr(detection, "train_detector", train_detector)
+    assert main(["train", "detect", "--recipe", "official", *words, "--data", "somewhere"]) == 0
+    assert given == [replace(expected, data="somewhere")]
+
+
+def test_a_recipe_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--recipe", "official", "--recipe-data", "voc", "--model", "dino_internimage_l"]
+    assert main(["train", "detect", *words, "--data", "somewhere"]) == 2
+    assert "no official recipe for 'dino_internimage_l' 1x on voc" in capsys.readouterr().err
 
 
 def test_train_and_evaluate_a_segmenter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

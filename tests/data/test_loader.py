@@ -39,6 +39,15 @@ def test_every_epoch_is_another_permutation() -> None:
     assert indices(replace(ORDER, seed=6)) != batches
 
 
+def test_the_order_of_existing_runs_stays() -> None:
+    order = TrainingOrder(num_images=10, batch_size=4, epochs=2, seed=5)
+    second = next(iter(order.micro_batches(1)))
+    assert [key.index for key in second] == [6, 2, 3, 7]
+    assert [key.seed for key in second] == [
+        *(6163002565564489062, 4649520377793554396, 2239789084779217411, 8268126090645672406),
+    ]
+
+
 @pytest.mark.parametrize("first", [0, 3, 5, 14, 15])
 def test_resumed_order_is_the_rest(first: int) -> None:
     assert list(ORDER.micro_batches(first)) == list(ORDER.micro_batches(0))[first:]

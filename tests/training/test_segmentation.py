@@ -140,7 +140,7 @@ def test_files_of_an_upernet_work(config: SegmentationTrainConfig) -> None:
 
 @pytest.mark.slow
 def test_upernet_learns_the_shapes(config: SegmentationTrainConfig) -> None:
-    config = replace(config, epochs=10, eval_every=10, base_lr=8e-3, optimizer="muon", clip=1.0)
+    config = replace(config, epochs=20, eval_every=20, base_lr=8e-3, optimizer="muon", clip=1.0)
     result = train_segmenter(replace(config, pretrained_backbone="internimage_nano_caltech101"))
     assert result.metrics["mean_iou"] > 0.7
 

@@ -16,7 +16,12 @@ from intern25.cli.exits import DONE
 from intern25.cli.options import parse, split_task
 from intern25.training.config import TrainConfig
 from intern25.training.detection_config import DetectionTrainConfig
-from intern25.training.detection_recipes import Schedule, recipe_official_detection, recipe_small_detection
+from intern25.training.detection_recipes import (
+    DetectionData,
+    Schedule,
+    recipe_official_detection,
+    recipe_small_detection,
+)
 from intern25.training.recipes import recipe_inaturalist, recipe_official, recipe_small
 from intern25.training.segmentation_config import SegmentationTrainConfig
 from intern25.training.segmentation_recipes import (
@@ -88,8 +93,10 @@ class DetectionChoice:
 
     recipe: DownstreamRecipe = "default"
     """Set of defaults: small = nano on a CPU, some hundred pictures; official = the authors' of --model."""
-    recipe_schedule: Schedule = "1x"
-    """Official recipe of 12 or of 36 epochs."""
+    recipe_data: DetectionData = "coco"
+    """Data set of the official recipe."""
+    recipe_schedule: Schedule | None = None
+    """Official recipe of 12 or of 36 epochs; None = the data set's usual one."""
     model: str = ""
     """Architecture."""
 
@@ -100,8 +107,10 @@ class DetectionOptions:
 
     recipe: DownstreamRecipe = "default"
     """Set of defaults: small = nano on a CPU, some hundred pictures; official = the authors' of --model."""
-    recipe_schedule: Schedule = "1x"
-    """Official recipe of 12 or of 36 epochs."""
+    recipe_data: DetectionData = "coco"
+    """Data set of the official recipe."""
+    recipe_schedule: Schedule | None = None
+    """Official recipe of 12 or of 36 epochs; None = the data set's usual one."""
     json: bool = False
     """Print one JSON object at the end."""
     config: tyro.conf.OmitArgPrefixes[DetectionTrainConfig] = dataclasses.field(
@@ -162,8 +171,9 @@ def _classify(arguments: Sequence[str]) -> int:
 def _detect(arguments: Sequence[str]) -> int:
     choice, _ = tyro.cli(DetectionChoice, args=arguments, return_unknown_args=True, add_help=False)
     if choice.recipe == "official":
-        model = choice.model or "mask_rcnn_internimage_t"
-        config = recipe_official_detection(model, schedule=choice.recipe_schedule)
+        config = recipe_official_detection(
+            choice.model, schedule=choice.recipe_schedule, data=choice.recipe_data
+        )
     else:
         config = recipe_small_detection() if choice.recipe == "small" else DetectionTrainConfig()
     default = DetectionOptions(config=config)

@@ -22,6 +22,7 @@ from intern25.data.augmentation import Augmentation, Transform
 from intern25.data.decoding import decode
 from intern25.data.labelled import LabelledImages
 from intern25.data.preprocessing import Preprocessing
+from intern25.data.sampling import Sampling
 from intern25.data.seeding import derive_seed
 
 Sample = tuple[Tensor, int, int, int]
@@ -112,7 +113,8 @@ class TrainingOrder:
     """Which images form which micro-batch, for every process and epoch.
 
     Each epoch is a permutation of the data cut into updates of ``batch_size * processes * accumulation``
-    images; a rest that fills no update waits for another epoch. Data smaller than one update repeat.
+    images; a rest that fills no update waits for another epoch. Data smaller than one update repeat. Where a
+    sampling shows an image several times an epoch, each time has its own augmentation.
     """
 
     num_images: int
@@ -126,6 +128,8 @@ class TrainingOrder:
     processes: int = 1
     views: int = 0
     """Different augmentations of an image: epoch ``e`` draws those of ``e % views``; 0 for ever new ones."""
+    sampling: Sampling | None = None
+    """Which images an epoch shows; None for each once."""
 
     def __post_init__(self) -> None:
         if self.num_images < 1 or self.batch_size < 1 or self.accumulation < 1 or self.epochs < 1:
@@ -142,9 +146,14 @@ class TrainingOrder:
         return self.batch_size * self.processes * self.accumulation
 
     @cached_property
+    def images_per_epoch(self) -> int:
+        """Images that an epoch shows, those of the rest included."""
+        return self.num_images if self.sampling is None else len(self.sampling)
+
+    @cached_property
     def updates_per_epoch(self) -> int:
         """Optimizer steps in one epoch, at least 1."""
-        return max(1, self.num_images // self.images_per_update)
+        return max(1, self.images_per_epoch // self.images_per_update)
 
     @property
     def num_updates(self) -> int:
@@ -153,8 +162,12 @@ class TrainingOrder:
 
     def permutation(self, epoch: int) -> NDArray[np.int64]:
         """Image positions of one epoch, in order, repeated up to one update where there are too few."""
-        order = np.random.default_rng(derive_seed(self.seed, epoch)).permutation(self.num_images)
-        return np.resize(order, max(self.num_images, self.images_per_update))
+        generator = np.random.default_rng(derive_seed(self.seed, epoch))
+        if self.sampling is None:
+            order = generator.permutation(self.num_images)
+        else:
+            order = self.sampling.draw(generator)
+        return np.resize(order, max(self.images_per_epoch, self.images_per_update))
 
     def micro_batches(self, first_update: int) -> Iterator[list[SampleKey]]:
         """Keys of this process's micro-batches from ``first_update`` to the end of the run.
@@ -166,16 +179,36 @@ class TrainingOrder:
             epoch, position = divmod(update, self.updates_per_epoch)
             if epoch != permuted:
                 order, permuted = self.permutation(epoch), epoch
+                # Data that repeat to fill one update have always repeated their augmentation as well.
+                turns = np.zeros_like(order) if self.sampling is None else times_before(order)
             for micro in range(self.accumulation):
                 first = (position * self.accumulation + micro) * self.processes + self.rank
-                mine = order[first * self.batch_size : (first + 1) * self.batch_size]
-                yield [self._key(int(index), epoch) for index in mine]
+                mine = slice(first * self.batch_size, (first + 1) * self.batch_size)
+                yield [
+                    self._key(int(index), epoch, int(turn))
+                    for index, turn in zip(order[mine], turns[mine], strict=True)
+                ]
 
-    def _key(self, index: int, epoch: int) -> SampleKey:
+    def _key(self, index: int, epoch: int, turn: int) -> SampleKey:
         view = epoch % self.views if self.views else epoch
-        return SampleKey(
-            index, view_seed(self.seed, view, index), self.sizes[epoch] if self.sizes else 0, view
-        )
+        seed = view_seed(self.seed, view, index)
+        if turn:
+            seed = derive_seed(seed, turn)
+        return SampleKey(index, seed, self.sizes[epoch] if self.sizes else 0, view)
+
+
+def times_before(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each entry stands further in front.
+
+    Example:
+        >>> times_before(np.array([4, 7, 4, 4])).tolist()
+        [0, 0, 1, 2]
+    """
+    by_value = np.argsort(order, kind="stable")
+    values = order[by_value]
+    times = np.empty_like(order)
+    times[by_value] = np.arange(len(order)) - np.searchsorted(values, values)
+    return times
 
 
 class KeySampler(Sampler[list[SampleKey]]):

@@ -18,8 +18,17 @@ from intern25.data.detection.images import StoredDetectionImages
 from intern25.data.detection.loader import AspectOrder, is_wide, training_loader
 from intern25.data.detection.sources import DetectionSplits, read_detection_splits
 from intern25.data.resizing import DetectionPreprocessing
+from intern25.data.sampling import (
+    ClassAwareSampling,
+    RepeatFactorSampling,
+    Sampling,
+    image_counts,
+    repeat_factors,
+)
+from intern25.detection.dino import DINO
 from intern25.evaluation.coco import CocoScores
 from intern25.evaluation.detection import evaluate_detection
+from intern25.evaluation.lvis import LvisScores
 from intern25.training.detection_config import DetectionTrainConfig as DetectionTrainConfig
 from intern25.training.downstream import (
     DownstreamResult,
@@ -76,6 +85,8 @@ def train_detector(
     if accelerator.is_main_process:
         _report_data(splits, masks, defects, reporter)
     task = _Detection(config, accelerator, splits, masks=masks)
+    if model is not None:
+        tell_class_frequencies(model, splits.train)
     finished, state = run_task(config, task, accelerator, reporter, model=model)
     return DownstreamResult(
         output=Path(config.output),
@@ -103,10 +114,17 @@ def prepare_detection_data(
     Raises:
         ValueError: The data cannot be used; the message says why, row by row.
     """
+    architecture = _architecture(config, model)
+    if config.federated_classes and architecture and not hasattr(architecture, "federated_classes"):
+        raise ValueError(
+            f"federated_classes={config.federated_classes} but {config.model} has no federated loss; use a "
+            "dino model, or 0"
+        )
     splits = read_detection_splits(
         config.data,
         config.format,
         images=config.images or None,
+        train_split=config.train_split,
         validation_fraction=config.validation_fraction,
         seed=config.seed,
     )
@@ -121,12 +139,17 @@ def prepare_detection_data(
     return DetectionSplits(_cached(train, config), _cached(val, config)), defects, masks
 
 
+def _architecture(config: DetectionTrainConfig, model: nn.Module | None) -> Any:
+    """Settings of the detector that is trained; None where it has none."""
+    from intern25.weights.architectures import ARCHITECTURES
+
+    return ARCHITECTURES.get(config.model) if model is None else getattr(model, "config", None)
+
+
 def _trains_masks(
     config: DetectionTrainConfig, train: StoredDetectionImages, model: nn.Module | None
 ) -> bool:
-    from intern25.weights.architectures import ARCHITECTURES
-
-    architecture: Any = ARCHITECTURES.get(config.model) if model is None else getattr(model, "config", None)
+    architecture = _architecture(config, model)
     possible = bool(getattr(architecture, "with_mask", False))
     if config.masks == "yes" and not possible:
         raise ValueError(f"masks='yes' but {config.model} has no mask head; use a mask_rcnn model")
@@ -140,6 +163,22 @@ def _cached(images: StoredDetectionImages, config: DetectionTrainConfig) -> Stor
     if config.cache == "decoded":
         return images.decoded_in_memory()
     return images.in_memory() if config.cache == "bytes" else images
+
+
+def sampling_of(config: DetectionTrainConfig, images: StoredDetectionImages) -> Sampling | None:
+    """Return how an epoch chooses its pictures; None for each once."""
+    if config.sampling == "plain":
+        return None
+    present = images.present_classes()
+    if config.sampling == "class_aware":
+        return ClassAwareSampling(present)
+    return RepeatFactorSampling(repeat_factors(present, len(images.classes), config.repeat_threshold))
+
+
+def tell_class_frequencies(model: nn.Module, images: StoredDetectionImages) -> None:
+    """Give a detector with the federated loss the number of pictures of each class."""
+    if isinstance(model, DINO) and model.config.federated_classes is not None:
+        model.set_class_frequencies(image_counts(images.present_classes(), len(images.classes)).tolist())
 
 
 def _report_data(splits: DetectionSplits, masks: bool, defects: list[Defect], reporter: Reporter) -> None:
@@ -180,6 +219,7 @@ class _Detection:
             mosaic=config.mosaic,
         )
         self.wide = is_wide(splits.train)
+        self.sampling = sampling_of(config, splits.train)
         self.length = length_of(config, self._order(1).updates_per_epoch)
         self.order = self._order(self.length.epochs)
 
@@ -195,6 +235,7 @@ class _Detection:
             rank=self.accelerator.process_index,
             processes=self.accelerator.num_processes,
             wide=self.wide,
+            sampling=self.sampling,
         )
 
     @property
@@ -221,7 +262,11 @@ class _Detection:
             changes["with_mask"] = self.masks
         if config.max_detections:
             changes["max_detections"] = config.max_detections
-        return cast(nn.Module, with_settings(model, changes))
+        if config.federated_classes:
+            changes["federated_classes"] = config.federated_classes
+        model = with_settings(model, changes)
+        tell_class_frequencies(model, self.splits.train)
+        return cast(nn.Module, model)
 
     def rules(self, model: nn.Module) -> list[ParameterRule]:
         """Return the official groups."""
@@ -256,15 +301,22 @@ class _Detection:
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what else must not change when a run is resumed."""
-        return {
+        config = self.config
+        facts = {
             "classes": len(self.splits.train.classes),
             "images": len(self.splits.train),
             "images_per_update": self.order.images_per_update,
             "updates": self.length.num_updates,
-            "sides": [self.config.short_side, self.config.train_short_side, self.config.long_side],
+            "sides": [config.short_side, config.train_short_side, config.long_side],
             "masks": self.masks,
-            "schedule": self.config.schedule,
+            "schedule": config.schedule,
         }
+        # Named only where used, so that runs from before there was a choice go on.
+        if config.sampling != "plain":
+            facts["sampling"] = [config.sampling, config.repeat_threshold]
+        if config.federated_classes:
+            facts["federated_classes"] = config.federated_classes
+        return facts
 
     def score(self, model: nn.Module) -> dict[str, float]:
         """Return the figures on the validation split."""
@@ -279,7 +331,7 @@ class _Detection:
         )
         metrics = {"score": report.score, "detections": report.detections / report.images}
         for name, scores in (("box", report.box), ("mask", report.mask)):
-            if isinstance(scores, CocoScores):
+            if isinstance(scores, CocoScores | LvisScores):
                 metrics |= {
                     f"{name}_ap": scores.ap,
                     f"{name}_ap50": scores.ap50,

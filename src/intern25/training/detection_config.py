@@ -24,23 +24,34 @@ class DetectionTrainConfig(DownstreamConfig):
     """Architecture, such as dino_internimage_t."""
     output: str = "runs/detect"
     """Folder of checkpoints, weights and logs."""
+    train_split: Literal["train", "trainval"] = "train"
+    """Pictures to train on; trainval (Pascal VOC) is scored on the test split."""
+    sampling: Literal["plain", "repeat_factor", "class_aware"] = "plain"
+    """Pictures of an epoch: each once; those of rare classes repeated (LVIS); or drawn class by class."""
+    repeat_threshold: float = 1e-3
+    """Share of the pictures below which repeat_factor takes a class as rare."""
     masks: Literal["auto", "yes", "no"] = "auto"
     """Train the mask head where the model has one; auto: if every object of the training data has a mask."""
     metric: Literal["coco", "lvis", "voc07", "voc12", "openimages", "crowdhuman"] = "coco"
     """Whose rules choose the best weights."""
+    federated_classes: int = 0
+    """Classes that DINO's classification loss looks at in one step (50 for LVIS); 0 = the architecture's."""
     max_detections: int = 0
     """Detections of a picture; 0 = the architecture's."""
     sampling_lr_mul: float = 1.0
     """Factor of the learning rate of deformable attention's sampling offsets (official offset_lr_scale)."""
 
-    augmentation: Literal["single_scale", "multi_scale", "large_scale_jitter", "none"] = "single_scale"
-    """single_scale, multi_scale: the official 1x and 3x recipes; large_scale_jitter: scale 0.1 to 2, crop."""
+    augmentation: Literal["single_scale", "multi_scale", "scale_range", "large_scale_jitter", "none"] = (
+        "single_scale"
+    )
+    """single_scale, multi_scale, scale_range: the official 1x and 3x recipes, and that of DINO H and G;
+    large_scale_jitter: scale 0.1 to 2, crop."""
     short_side: int = 800
     """Short side of the pictures."""
     train_short_side: int = 0
     """Largest short side in training; 0 = short_side."""
     min_scale: float = 0.6
-    """Smallest short side of multi_scale, as a share of the largest."""
+    """Smallest short side of multi_scale and scale_range, as a share of the largest."""
     long_side: int = 1333
     """Limit of the long side."""
     jitter: tuple[float, float] = (0.1, 2.0)
@@ -60,9 +71,15 @@ class DetectionTrainConfig(DownstreamConfig):
         object.__setattr__(self, "jitter", tuple(self.jitter))
         DownstreamConfig.__post_init__(self)
         check_minimum(
-            self, {"max_detections": 0, "sampling_lr_mul": 0, "short_side": 32, "train_short_side": 0}
+            self,
+            {
+                "max_detections": 0, "sampling_lr_mul": 0, "short_side": 32, "train_short_side": 0,
+                "federated_classes": 0,
+            },
+        )  # fmt: skip
+        check_share(
+            self, "repeat_threshold", "min_scale", "flip", "vertical_flip", "turn", "photometric", "mosaic"
         )
-        check_share(self, "min_scale", "flip", "vertical_flip", "turn", "photometric", "mosaic")
         if self.long_side < max(self.short_side, self.train_short_side):
             raise ValueError(
                 f"long_side={self.long_side} must be at least short_side={self.short_side} and "

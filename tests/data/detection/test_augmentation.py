@@ -58,7 +58,7 @@ def samples(draw: st.DrawFn) -> DetectionSample:
 
 @given(
     samples(),
-    st.sampled_from(["single_scale", "multi_scale", "large_scale_jitter", "none"]),
+    st.sampled_from(["single_scale", "multi_scale", "scale_range", "large_scale_jitter", "none"]),
     st.integers(0, 2**40),
     st.booleans(),
 )
@@ -221,3 +221,15 @@ def test_draws_follow_from_the_seed() -> None:
 def test_wrong_settings_are_refused(settings_: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DetectionAugmentation(**settings_)  # type: ignore[arg-type]
+
+
+def test_scale_range_draws_every_short_side_and_never_crops() -> None:
+    sample = made_sample([(2, 2, 30, 20)], (40, 60))
+    augmentation = DetectionAugmentation(
+        kind="scale_range", short_side=48, min_scale=0.75, long_side=90, flip=0.0
+    )
+    found = [augmentation(sample, seed) for seed in range(200)]
+    assert {min(image.shape[1:]) for image, _ in found} == set(range(36, 49))
+    for image, target in found:
+        scale = torch.tensor([image.shape[2] / 60, image.shape[1] / 40]).repeat(2)
+        torch.testing.assert_close(target.boxes[0] / scale, torch.tensor([2.0, 2.0, 30.0, 20.0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from intern25.data.detection.sources import read_detection
 from intern25.data.loader import TrainingOrder
 from intern25.data.resizing import DetectionPreprocessing
 from intern25.data.run_lengths import encode_mask
+from intern25.data.sampling import RepeatFactorSampling
 from intern25.data.stores import MemoryStore
 from tests.data.made_files import coco_files, picture, write_files
 
@@ -68,6 +70,41 @@ def test_processes_share_the_batches() -> None:
     ]
     keys = [[key.index for batch in part.micro_batches(0) for key in batch][:6] for part in parts]
     assert len({*keys[0], *keys[1]}) == 12
+
+
+def test_the_order_of_existing_runs_stays() -> None:
+    wide = tuple(number % 3 > 0 for number in range(10))
+    order = AspectOrder(num_images=10, batch_size=2, epochs=2, seed=5, wide=wide)
+    batches = [[key.index for key in batch] for batch in order.micro_batches(0)]
+    assert batches[:5] == [[9, 6], [3, 0], [1, 2], [7, 8], [4, 5]]
+    assert batches[5:] == [[8, 2], [4, 7], [0, 3], [5, 1], [9, 6]]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_repeated_pictures_stay_in_batches_of_one_orientation(processes: int) -> None:
+    factors = np.array([3.2 if number in (0, 4) else 1.0 for number in range(13)])
+    parts = [
+        AspectOrder(
+            num_images=13,
+            batch_size=2,
+            epochs=2,
+            seed=5,
+            wide=ORDER.wide,
+            processes=processes,
+            rank=rank,
+            sampling=RepeatFactorSampling(factors),
+        )
+        for rank in range(processes)
+    ]
+    order = parts[0].permutation(1)
+    assert np.bincount(order).tolist() == [4 if number in (0, 4) else 1 for number in range(13)]
+    together = 2 * processes
+    wide = np.asarray(ORDER.wide)[order[: len(order) // together * together]].reshape(-1, together)
+    one_kind = (wide == wide[:, :1]).all(axis=1)
+    assert one_kind.sum() >= len(wide) - 2  # all but the rests of both groups
+    streams = [list(part.micro_batches(3)) for part in parts]
+    joined = [list(chain.from_iterable(batches)) for batches in zip(*streams, strict=True)]
+    assert joined == list(replace(parts[0], batch_size=together, processes=1).micro_batches(3))
 
 
 @pytest.mark.parametrize("masks", [False, True])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intern25.data.detection.sources import read_detection
+from intern25.data.detection.sources import read_detection, read_detection_splits
 from tests.data.made_files import picture, write_files
 
 OBJECT = (
@@ -76,6 +76,31 @@ def test_two_years_are_two_data_sets(tmp_path: Path) -> None:
     ):
         read_detection(path)
     assert len(read_detection(path / "VOC2012")) == 1
+
+
+def test_the_format_joins_the_years_that_have_the_split(tmp_path: Path) -> None:
+    years = {**VOC, **{name.replace("2007", "2012"): data for name, data in VOC.items()}}
+    del years["VOC2012/ImageSets/Main/test.txt"]
+    for year in ("2007", "2012"):
+        years[f"VOC{year}/ImageSets/Main/trainval.txt"] = "a\n"
+    path = write_files(tmp_path, years, zipped=True, name="VOCdevkit")
+    train = read_detection(path, "voc", split="trainval")
+    assert train.image_ids == ("0/a", "1/a")
+    np.testing.assert_array_equal(train.annotation(0).boxes, train.annotation(1).boxes)
+    assert train.image(1).size == (40, 32)
+    assert read_detection(path, "voc", split="test").image_ids == ("b",)
+    with pytest.raises(ValueError, match=r"VOC2007 has no split 'val'.*; .*VOC2012 has no split 'val'"):
+        read_detection(path, "voc", split="val")
+    splits = read_detection_splits(path, "voc", train_split="trainval")
+    assert (len(splits.train), splits.val.image_ids) == (2, ("b",))
+
+
+def test_trainval_is_not_scored_on_a_part_of_itself(tmp_path: Path) -> None:
+    files = {**VOC, "VOC2007/ImageSets/Main/trainval.txt": "a\nb\n", "VOC2007/ImageSets/Main/val.txt": "b\n"}
+    del files["VOC2007/ImageSets/Main/test.txt"]
+    path = write_files(tmp_path, files)
+    splits = read_detection_splits(path, "voc", train_split="trainval", validation_fraction=0.5)
+    assert sorted(splits.train.image_ids + splits.val.image_ids) == ["a", "b"]
 
 
 def test_bad_xml(tmp_path: Path) -> None:

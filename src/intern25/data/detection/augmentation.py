@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
@@ -32,7 +32,9 @@ from intern25.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, ThreeFloats
 from intern25.data.resizing import keep_ratio_size, normalise
 from intern25.detection.targets import DetectionTarget
 
-DetectionAugmentationName = Literal["single_scale", "multi_scale", "large_scale_jitter", "none"]
+DetectionAugmentationName = Literal[
+    "single_scale", "multi_scale", "scale_range", "large_scale_jitter", "none"
+]
 
 # Shares of the short side: 480 to 800 in steps of 32, crops of 384 to 600 from short sides 400, 500, 600.
 _STEPS = 10
@@ -47,13 +49,14 @@ class DetectionAugmentation:
 
     kind: DetectionAugmentationName = "single_scale"
     """``single_scale``: the official 1x recipe, resize and flip; ``multi_scale``: the official 3x recipe, a
-    random size, or resize, crop, resize; ``large_scale_jitter``: random scale and crop; ``none``: resize."""
+    random size, or resize, crop, resize; ``scale_range``: that of DINO H and G, any size in a range;
+    ``large_scale_jitter``: random scale and crop; ``none``: resize."""
     short_side: int = 800
     """Largest short side, pixels."""
     long_side: int = 1333
     """Limit of the long side, pixels."""
     min_scale: float = 0.6
-    """Smallest of the 11 short sides of ``multi_scale``, as a share of ``short_side``."""
+    """Smallest of the 11 short sides of ``multi_scale``, or of ``scale_range``; a share of ``short_side``."""
     jitter: tuple[float, float] = (0.1, 2.0)
     """Range of the scale of ``large_scale_jitter``, relative to the picture that just fits ``short_side``."""
     flip: float = 0.5
@@ -74,7 +77,7 @@ class DetectionAugmentation:
     """Per-channel standard deviation of the normalisation."""
 
     def __post_init__(self) -> None:
-        kinds = ("single_scale", "multi_scale", "large_scale_jitter", "none")
+        kinds = get_args(DetectionAugmentationName)
         if self.kind not in kinds:
             raise ValueError(f"augmentation {self.kind!r} must be one of {', '.join(kinds)}")
         if not 1 <= self.short_side <= self.long_side:
@@ -135,6 +138,8 @@ class DetectionAugmentation:
     def _sized(self, sample: DetectionSample, draw: random.Random) -> DetectionSample:
         if self.kind == "multi_scale":
             return self._multi_scale(sample, draw)
+        if self.kind == "scale_range":
+            return self._fit(sample, draw.randint(round(self.short_side * self.min_scale), self.short_side))
         if self.kind == "large_scale_jitter":
             return self._jitter(sample, draw)
         return self._fit(sample, self.short_side)

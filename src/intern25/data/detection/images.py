@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from intern25.data.class_names import ClassNames
@@ -107,6 +108,10 @@ class StoredDetectionImages:
             wanted = "an object with a mask" if masks else "an object"
             raise ValueError(f"none of the {len(self)} pictures of {self.where} has {wanted}")
         return self if len(kept) == len(self) else self.select(kept)
+
+    def present_classes(self) -> list[NDArray[np.int64]]:
+        """Classes of the objects of each picture that something can be learned from, each once."""
+        return [np.unique(annotation.labels[~annotation.ignored]) for annotation in self.annotations]
 
     def class_counts(self) -> list[int]:
         """Number of objects of each class."""

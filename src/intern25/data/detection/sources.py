@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 from intern25.data.detection.coco import coco_roots, read_coco, read_coco_file
 from intern25.data.detection.crowdhuman import crowdhuman_roots, read_crowdhuman
 from intern25.data.detection.images import StoredDetectionImages
+from intern25.data.detection.joining import joined
 from intern25.data.detection.openimages import openimages_roots, read_openimages
 from intern25.data.detection.voc import read_voc, voc_roots
 from intern25.data.detection.yolo import read_yolo, yolo_roots
@@ -58,6 +59,7 @@ def read_detection(
         - a folder, a ``.zip`` read in place, or a folder inside a zip: ``packs.zip/cells``.
         - COCO form also takes the json file itself; its pictures are looked for around it.
         - file and folder names say the split: ``instances_val2017.json``, ``images/val``, ``valid/labels``.
+        - the format ``voc`` puts the years of a ``VOCdevkit`` folder together, those that have the split.
 
     Args:
         path: The data set.
@@ -80,7 +82,10 @@ def read_detection(
     if path.suffix.lower() == ".json" and path.is_file():
         return _read_json(path, split, pictures)
     tree = open_tree(path)
-    name, root = _only_set(tree, _SAME_FORM.get(format, format))
+    found = _sets(tree, _SAME_FORM.get(format, format))
+    if format == "voc" and len(found) > 1:
+        return _joined_years([tree.under(root) for root in sorted(found)], split, pictures)
+    name, root = _only_set(tree, found)
     return _FORMATS[name][1](tree.under(root), split, pictures)
 
 
@@ -91,8 +96,21 @@ def _read_json(path: Path, split: str, pictures: FileTree | None) -> StoredDetec
     return read_coco_file(tree, name, split_of(name) or split, pictures or tree)
 
 
-def _only_set(tree: FileTree, format: str) -> tuple[str, str]:
-    """Format and folder of the one data set in a tree."""
+def _joined_years(years: Sequence[FileTree], split: str, pictures: FileTree | None) -> StoredDetectionImages:
+    """One split of several Pascal VOC data sets; not every year was published with every split."""
+    parts, missing = [], []
+    for tree in years:
+        try:
+            parts.append(read_voc(tree, split, pictures))
+        except SplitMissingError as error:
+            missing.append(str(error))
+    if not parts:
+        raise SplitMissingError("; ".join(missing))
+    return joined(parts) if len(parts) > 1 else parts[0]
+
+
+def _sets(tree: FileTree, format: str) -> dict[str, str]:
+    """Folder and format of each data set in a tree that lies in no other."""
     found: dict[str, str] = {}
     for name, (roots, _) in _FORMATS.items():
         if format in ("auto", name):
@@ -102,10 +120,15 @@ def _only_set(tree: FileTree, format: str) -> tuple[str, str]:
     if not outer:
         wanted = FORMAT_HELP if format == "auto" else f"expected the {format} format"
         raise ValueError(f"no detection data set in {tree.where}; {wanted}")
-    if len(outer) > 1:
-        rows = ", ".join(f"{tree.where}/{root} ({name})" for root, name in sorted(outer.items()))
-        raise ValueError(f"{tree.where} holds {len(outer)} data sets; give the path of one: {rows}")
-    ((root, name),) = outer.items()
+    return outer
+
+
+def _only_set(tree: FileTree, found: Mapping[str, str]) -> tuple[str, str]:
+    """Format and folder of the one data set in a tree."""
+    if len(found) > 1:
+        rows = ", ".join(f"{tree.where}/{root} ({name})" for root, name in sorted(found.items()))
+        raise ValueError(f"{tree.where} holds {len(found)} data sets; give the path of one: {rows}")
+    ((root, name),) = found.items()
     return name, root
 
 
@@ -118,6 +141,7 @@ def read_detection_splits(
     format: DetectionFormat = "auto",
     *,
     images: str | Path | None = None,
+    train_split: Literal["train", "trainval"] = "train",
     validation_fraction: float = 0.1,
     seed: int = 0,
 ) -> DetectionSplits:
@@ -127,14 +151,16 @@ def read_detection_splits(
         path: The data set.
         format: Its format.
         images: Where the pictures lie if elsewhere.
+        train_split: What to train on; the validation pictures are those of the split ``val``, else ``test``,
+            of ``trainval`` only ``test``.
         validation_fraction: Share of the training pictures held out where there is no other split.
         seed: Seed of that choice.
 
     Raises:
         ValueError: There are no training pictures, or the splits have different classes.
     """
-    train = read_detection(path, format, split="train", images=images)
-    for split in ("val", "test"):
+    train = read_detection(path, format, split=train_split, images=images)
+    for split in ("val", "test") if train_split == "train" else ("test",):
         try:
             val = read_detection(path, format, split=split, images=images)
         except SplitMissingError:
