@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -15,8 +16,10 @@ from intern25.detection.dino_config import DINO_NANO
 from intern25.detection.mask_rcnn import MaskRCNN
 from intern25.detection.rcnn_config import MASK_RCNN_NANO
 from intern25.segmentation.config import UPERNET_NANO
+from intern25.segmentation.mask2former import Mask2Former
 from intern25.segmentation.upernet import UperNet
 from intern25.weights.files import save_model
+from tests.segmentation.models import TINY_MASK2FORMER
 
 DETECTION = DetectionPreprocessing(long_side=128, short_side=96)
 SEGMENTATION = SegmentationPreprocessing(long_side=128, short_side=96)
@@ -53,6 +56,23 @@ def save_upernet(path: Path) -> Path:
     """Write a segmenter with the classes of ADE20K."""
     torch.manual_seed(0)
     return _save(path, UperNet(UPERNET_NANO), "ade20k", SEGMENTATION)
+
+
+def mask2former(num_classes: int) -> Mask2Former:
+    """Random weights that find segments in every picture."""
+    torch.manual_seed(0)
+    model = Mask2Former(dataclasses.replace(TINY_MASK2FORMER, num_classes=num_classes)).eval()
+    with torch.no_grad():
+        # Random queries are as unsure of every class: the logits are spread.
+        for parameter in model.decoder.parameters():
+            if parameter.shape[:1] == (num_classes + 1,):
+                parameter.normal_(std=1.0)
+    return model
+
+
+def save_mask2former(path: Path, classes: str = "cityscapes") -> Path:
+    """Write a segmenter with queries."""
+    return _save(path, mask2former(len(class_names(classes))), classes, SEGMENTATION)
 
 
 def _save(

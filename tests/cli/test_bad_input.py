@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.data.test_images import png_of_size
-from tests.small_detector import save_dino, save_mask_rcnn
+from tests.small_detector import save_dino, save_mask2former, save_mask_rcnn, save_upernet
 from tests.small_model import SMALL, save_small_model
 
 from intern25.backbones.internimage import InternImage
@@ -159,6 +159,14 @@ def detect(place: Place, *words: str, source: str | None = None) -> list[str]:
     return ["detect", source or str(place.picture), "--model", str(mask_rcnn(place)), *words]
 
 
+def segment(place: Place, *words: str, model: str | None = None) -> list[str]:
+    """With the classes of Cityscapes, unless another model is given."""
+    path = place.weights.parent / "mask2former.safetensors"
+    if model is None and not path.exists():
+        save_mask2former(path)
+    return ["segment", str(place.picture), "--model", model or str(path), *words]
+
+
 def boxes_only(place: Place) -> list[str]:
     model = str(save_dino(place.folder / "dino.safetensors"))
     words = ["--output", str(place.folder / "out"), "--save", "masks"]
@@ -221,6 +229,18 @@ CASES: dict[str, Callable[[Place], list[str]]] = {
         p, "--save", "masks", "--output", str(p.folder / "out"), source=str(p.folder / "none.mp4")
     ),
     "no frames asked for": lambda p: detect(p, "--frame-step", "0"),
+    "scale of zero": lambda p: segment(p, "--scales", "0"),
+    "mirrored views of panoptic segments": lambda p: segment(p, "--task", "panoptic", "--flip"),
+    "tiles of panoptic segments": lambda p: segment(p, "--task", "panoptic", "--tile", "800"),
+    "no instances asked for": lambda p: segment(p, "--task", "instance", "--max-instances", "0"),
+    "instances of a segmenter without queries": lambda p: segment(
+        p, "--task", "instance", model=str(save_upernet(p.folder / "upernet.safetensors"))
+    ),
+    "panoptic segments where nobody knows the things": lambda p: segment(
+        p, "--task", "panoptic", model=str(save_mask2former(p.folder / "nyu.safetensors", "nyu40"))
+    ),
+    "thing that the model does not have": lambda p: segment(p, "--task", "panoptic", "--things", "cra"),
+    "instances of stuff": lambda p: segment(p, "--task", "instance", "--classes", "sky"),
     "training without data": lambda p: ["train", "classify"],
     "damaged picture in the training data": damaged_data,
     "training a detector without data": lambda p: ["train", "detect"],
@@ -251,6 +271,8 @@ CASES: dict[str, Callable[[Place], list[str]]] = {
     "conversion onto an existing folder": lambda p: convert(p, "a.pth", ".", "--layout", "hugging_face"),
     "benchmark of a shape that is none": lambda p: ["bench", "op", "--shapes", "q"],
     "benchmark of a model that is none": lambda p: ["bench", "model", "--models", "vgg"],
+    "benchmark of a detector that is none": lambda p: ["bench", "detector", "--models", "yolo"],
+    "benchmark of too small pictures": lambda p: ["bench", "detector", "--image-sizes", "32", "32"],
     "no rounds of a benchmark": lambda p: ["bench", "op", "--rounds", "0"],
     "benchmark results into a missing folder": lambda p: ["bench", "op", "--output", str(p.folder / "a/b")],
 }  # fmt: skip

@@ -143,7 +143,7 @@ def test_many_names_go_to_the_legend_and_leave_the_scores(monkeypatch: pytest.Mo
     long = dataclasses.replace(result((400, 600), count=30), names_en=("a name that goes on and on",) * 30)
     drawn = []
     monkeypatch.setattr(
-        "intern25.drawing.detections._draw_texts", lambda *args: drawn.append(args[3]) or True
+        "intern25.drawing.detections.write_texts", lambda *args: drawn.append(args[3]) or True
     )
     assert long.draw().height > 400
     assert drawn.pop()[0] == "90%"

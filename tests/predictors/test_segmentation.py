@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from intern25.data.class_names import ClassNames
 from intern25.predictors import SegmentationPredictor
 from intern25.results import SemanticMap
+from intern25.segmentation.inference import LabelMap, label_maps
+from intern25.segmentation.upernet import UperNet
 from tests.color_models import CLASSES, SEGMENTATION, ColorSegmenter, picture
+from tests.segmentation.models import TINY_UPERNET
 
 # Red, green and blue fill the picture.
 THIRDS = ((0, 0, 100, 180), (100, 0, 200, 180), (200, 0, 300, 180))
@@ -74,6 +80,64 @@ def test_tiles_agree_with_the_whole(predictor: SegmentationPredictor) -> None:
     assert (found.scores[:, 20:80] > 0.99).all()
 
 
+def views_of(predictor: SegmentationPredictor, image: Image.Image, **how: object) -> LabelMap:
+    """What the inference functions say of one picture."""
+    inputs = predictor.preprocessing(image)[None]
+    sizes = [(image.height, image.width)]
+    return label_maps(predictor.model, inputs, original_sizes=sizes, with_scores=True, **how)[0]  # type: ignore[arg-type]
+
+
+def noise(height: int, width: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+@pytest.fixture(scope="module")
+def upernet() -> SegmentationPredictor:
+    """A real network, whose answer depends on where and how large things are."""
+    torch.manual_seed(0)
+    classes = ClassNames.from_lists(["a", "b", "c", "d"])
+    return SegmentationPredictor(UperNet(TINY_UPERNET), SEGMENTATION, classes, batch_size=2)
+
+
+SLIDE = {"mode": "slide", "crop": (64, 64), "stride": (32, 32)}
+
+
+@pytest.mark.parametrize("mode", [{}, SLIDE])
+@pytest.mark.parametrize(
+    "views", [{"scales": (0.5, 1.0, 1.5), "flip": True}, {"flip": True}, {"scales": [2.0]}]
+)
+def test_views_are_those_of_the_inference_functions(
+    upernet: SegmentationPredictor, mode: dict[str, Any], views: dict[str, Any]
+) -> None:
+    how = dataclasses.replace(upernet.preprocessing, **mode)
+    predictor = SegmentationPredictor(upernet.model, how, upernet.classes)
+    images = [noise(100, 150), noise(70, 150), noise(100, 150)]
+    for image, found in zip(images, predictor.predict(images, **views), strict=True):
+        expected = views_of(predictor, image, **mode, **views)
+        assert expected.scores is not None
+        assert np.allclose(found.scores, expected.scores.numpy(), atol=1e-5)
+        assert (found.labels == expected.labels.numpy()).mean() > 0.999
+        plain = predictor.predict(image)
+        assert not np.allclose(found.scores, plain.scores, atol=1e-3)
+
+
+def test_a_mirrored_picture_gives_the_mirrored_map(upernet: SegmentationPredictor) -> None:
+    image = noise(96, 160)  # The size of the input: nothing is resized.
+    mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    found, other = upernet.predict([image, mirrored], flip=True, scales=(1.0, 0.5))
+    assert np.allclose(found.scores, other.scores[:, ::-1], atol=1e-5)
+    assert (found.labels == other.labels[:, ::-1]).mean() > 0.999
+    one, another = upernet.predict([image, mirrored])
+    assert not np.allclose(one.scores, another.scores[:, ::-1], atol=1e-3)
+
+
+def test_tiles_are_seen_in_all_views(upernet: SegmentationPredictor) -> None:
+    image = noise(96, 160)
+    found = upernet.predict(image, tile=100, flip=True, scales=(1.0, 1.5))
+    left = views_of(upernet, image.crop((0, 0, 100, 96)), flip=True, scales=(1.0, 1.5))
+    assert np.array_equal(found.labels[:, :40], left.labels.numpy()[:, :40])  # Seen by the left tile alone.
+
+
 def test_nan_is_refused(predictor: SegmentationPredictor) -> None:
     class Damaged(ColorSegmenter):
         def scores(self, images: torch.Tensor) -> torch.Tensor:
@@ -90,11 +154,20 @@ def test_nan_is_refused(predictor: SegmentationPredictor) -> None:
         ({"classes": ["dgo"]}, "did you mean 'dog'"),
         ({"threshold": -1}, "threshold=-1"),
         ({"tile": 3}, "tile=3"),
+        ({"scales": ()}, r"scales=\(\) must be positive numbers"),
+        ({"scales": (1.0, 0.0)}, r"scales=\(1.0, 0.0\) must be positive"),
+        ({"scales": (float("nan"),)}, r"scales=\(nan,\)"),
+        ({"scales": (float("inf"),)}, r"scales=\(inf,\)"),
     ],
 )
 def test_wrong_calls(predictor: SegmentationPredictor, arguments: dict[str, object], shown: str) -> None:
     with pytest.raises(ValueError, match=shown):
         predictor.predict(picture((40, 50)), **arguments)  # type: ignore[call-overload]
+
+
+def test_one_number_is_no_list_of_scales(predictor: SegmentationPredictor) -> None:
+    with pytest.raises(TypeError, match=r"scales=0\.5 must be a list of numbers: scales=\[0\.5\]"):
+        predictor.predict(picture((40, 50)), scales=0.5)  # type: ignore[call-overload]
 
 
 def test_colours_must_fit_the_classes() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from intern25.segmentation import panoptic as module
 from intern25.segmentation.panoptic import boxes_of_masks, instances, panoptic
 
 SIZE = (8, 12)
@@ -122,3 +123,72 @@ def test_boxes_of_masks() -> None:
             assert box == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         else:
             assert box == [0, 0, 0, 0]
+
+
+def merged_pixel_by_pixel(
+    classes: np.ndarray, masks: np.ndarray, things: set[int], min_score: float, min_share: float
+) -> tuple[list[list[int]], list[tuple[int, float]]]:
+    """The rules in plain loops: ids of the pixels, and (class, score) of each segment."""
+    kept = [q for q, row in enumerate(classes) if row.argmax() < len(row) - 1 and row.max() > min_score]
+    height, width = masks.shape[1:]
+    owner = [[-1] * width for _ in range(height)]
+    for y in range(height):
+        for x in range(width):
+            for q in kept:
+                current = owner[y][x]
+                value = classes[q].max() * masks[q, y, x]
+                if current < 0 or value > classes[current].max() * masks[current, y, x]:
+                    owner[y][x] = q
+    ids, segments, stuff = [[0] * width for _ in range(height)], [], {}
+    for q in kept:
+        pixels = [(y, x) for y in range(height) for x in range(width)]
+        own = [place for place in pixels if owner[place[0]][place[1]] == q]
+        whole = [(y, x) for y, x in pixels if masks[q, y, x] >= 0.5]
+        seen = set(own) & set(whole)
+        if not seen or len(own) / len(whole) < min_share:
+            continue
+        label = int(classes[q].argmax())
+        if label in stuff:
+            number = stuff[label]
+        else:
+            segments.append((label, float(classes[q].max())))
+            number = len(segments)
+            if label not in things:
+                stuff[label] = number
+        for y, x in seen:
+            ids[y][x] = number
+    return ids, segments
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("chunk", [1, 3 * SIZE[0] * SIZE[1], 1 << 22])
+def test_panoptic_is_what_plain_loops_give(seed: int, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CHUNK", chunk)
+    generator = torch.Generator().manual_seed(seed)
+    classes = 3 * torch.randn(1, 9, CLASSES + 1, generator=generator)
+    # Smooth masks, so that some keep most of theirs.
+    coarse = 4 * torch.randn(1, 9, 2, 3, generator=generator) - 1
+    masks = torch.nn.functional.interpolate(coarse, size=SIZE, mode="bilinear")
+    (found,) = panoptic(classes, masks, things={1}, input_size=SIZE, min_score=0.4, min_share=0.3)
+    ids, segments = merged_pixel_by_pixel(
+        classes[0].softmax(-1).numpy(), masks[0].sigmoid().numpy(), {1}, 0.4, 0.3
+    )
+    assert found.ids.tolist() == ids
+    assert found.labels.tolist() == [label for label, _ in segments]
+    assert found.scores.tolist() == pytest.approx([score for _, score in segments])
+    assert found.is_thing.tolist() == [label == 1 for label, _ in segments]
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 22])
+def test_a_smallest_score_leaves_out_just_what_is_below(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CHUNK", chunk)
+    generator = torch.Generator().manual_seed(0)
+    classes, masks = torch.randn(2, 9, CLASSES + 1, generator=generator), torch.randn(2, 9, *SIZE)
+    everything = instances(classes, masks, input_size=SIZE)
+    limited = instances(classes, masks, input_size=SIZE, min_score=0.3)
+    for one, few in zip(everything, limited, strict=True):
+        stays = one.select(one.scores >= 0.3)
+        assert 0 < len(stays) < len(one)
+        assert np.array_equal(stays.scores, few.scores)
+        assert np.array_equal(stays.masks, few.masks)
+        assert np.array_equal(stays.boxes, few.boxes)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -52,18 +51,20 @@ def run(arguments: Sequence[str]) -> int:
     if options.output is not None:
         options.output.mkdir(parents=True, exist_ok=True)
     check_model(options.model, DEFAULT_DETECTOR, task="detection")
+    from intern25.cli.coco_file import CocoFile
     from intern25.cli.found import FoundRun
+    from intern25.cli.object_lines import object_rows, object_summary
     from intern25.predictors import DetectionPredictor, load_as
 
     predictor = load_as(
         DetectionPredictor, options.model, device=options.device, batch_size=options.batch_size
     )
-    work = FoundRun(
+    work: FoundRun[Detections] = FoundRun(
         options,
         predict=lambda images: _predict(predictor, images, options),
-        rows=lambda result: _rows(result, options),
-        summary=lambda result: _summary(result, options),
-        classes=predictor.classes,
+        rows=lambda result: object_rows(result, options.language),
+        summary=lambda result: object_summary(result, options.language),
+        coco=CocoFile(predictor.classes),
     )
     return work.run(sources, label="detect")
 
@@ -78,19 +79,3 @@ def _predict(
         max_detections=options.max_detections,
         tile=options.tile,
     )
-
-
-def _rows(result: Detections, options: DetectOptions) -> list[str]:
-    """One line an object: score, name, corners."""
-    names = result.names(options.language)
-    if not names:
-        return ["  nothing found"]
-    rows = zip(result.scores.tolist(), names, result.boxes.tolist(), strict=True)
-    return [
-        f"{score:>7.1%}  {name}  ({', '.join(f'{value:.0f}' for value in box)})" for score, name, box in rows
-    ]
-
-
-def _summary(result: Detections, options: DetectOptions) -> str:
-    counts = Counter(result.names(options.language)).most_common()
-    return ", ".join(f"{name} {count}" for name, count in counts) or "nothing found"

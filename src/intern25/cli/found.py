@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from intern25.cli.coco_file import CocoFile
 from intern25.cli.picture_options import PictureOptions
 from intern25.cli.pictures import OutputNames, exit_status, predict_pictures, report_failure
 from intern25.cli.progress import track
@@ -17,12 +16,12 @@ from intern25.cli.progress import track
 if TYPE_CHECKING:
     from PIL import Image
 
-    from intern25.data.class_names import ClassNames
+    from intern25.cli.coco_file import CocoWriter
     from intern25.data.video import Frame, VideoFacts, VideoReadError
-    from intern25.results import Detections, SemanticMap
+    from intern25.results import Detections, PanopticMap, SemanticMap
 
 
-Found = TypeVar("Found", "Detections", "SemanticMap")
+Found = TypeVar("Found", "Detections", "SemanticMap", "PanopticMap")
 
 
 class FoundRun(Generic[Found]):
@@ -33,7 +32,7 @@ class FoundRun(Generic[Found]):
         predict: Pictures to results.
         rows: Lines of text of one result.
         summary: One line of text of one result.
-        classes: Names of the model's classes, for the COCO file.
+        coco: Collects the results for ``--save coco``.
     """
 
     def __init__(
@@ -43,14 +42,14 @@ class FoundRun(Generic[Found]):
         predict: Callable[[list[Image.Image]], list[Found]],
         rows: Callable[[Found], list[str]],
         summary: Callable[[Found], str],
-        classes: ClassNames,
+        coco: CocoWriter[Found],
     ) -> None:
         self.options = options
         self.predict: Callable[[list[Image.Image]], list[Found]] = predict
         self.rows: Callable[[Found], list[str]] = rows
         self.summary: Callable[[Found], str] = summary
         self.names = None if options.output is None else OutputNames(options.output)
-        self.coco = CocoFile(classes)
+        self.coco: CocoWriter[Found] = coco
 
     def run(self, sources: Sequence[str], *, label: str) -> int:
         """Work through the sources and return the exit status."""
@@ -93,15 +92,16 @@ class FoundRun(Generic[Found]):
         """Write what was asked for beside ``stem`` and return the path of the drawing."""
         from intern25.data.writing import write_whole
 
+        masks = stem.with_name(f"{stem.name}_masks.png")
         if "masks" in self.options.save:
-            result.save_masks(stem.with_name(f"{stem.name}_masks.png"))
+            result.save_masks(masks)
         if "json" in self.options.save:
             text = result.to_json(masks=True) + "\n"
             write_whole(
                 stem.with_name(f"{stem.name}.json"), lambda path: path.write_text(text, encoding="utf-8")
             )
         if "coco" in self.options.save:
-            self.coco.add(result)
+            self.coco.add(result, masks)
         drawn = result.draw(language=self.options.language, font=self.options.font)
         path = stem.with_name(f"{stem.name}.png")
         write_whole(path, lambda temporary: drawn.save(temporary, format="PNG"))

@@ -15,9 +15,9 @@ from intern25.cli.exits import DONE, SOME_FAILED, USER_ERROR
 if TYPE_CHECKING:
     from PIL import Image
 
-    from intern25.results import Classification, Detections, SemanticMap
+    from intern25.results import Classification, Detections, PanopticMap, SemanticMap
 
-Result = TypeVar("Result", "Classification", "Detections", "SemanticMap")
+Result = TypeVar("Result", "Classification", "Detections", "SemanticMap", "PanopticMap")
 
 
 def predict_pictures(

@@ -218,6 +218,23 @@ def class_keys(list_name: str) -> tuple[str, ...]:
     return tuple(row[0] for row in _rows(f"{list_name}.tsv"))
 
 
+def list_of(classes: ClassNames) -> str | None:
+    """Name of the list with just these English names, or None; :meth:`ClassNames.padded` may have added some.
+
+    Args:
+        classes: Names of a head.
+
+    Example:
+        >>> list_of(class_names("cityscapes").padded(150))
+        'cityscapes'
+    """
+    for list_name in TABLES:
+        known = class_names(list_name)
+        if classes.en[: len(known)] == known.en and known.padded(len(classes)).en == classes.en:
+            return list_name
+    return None
+
+
 def _imagenet_22k_names() -> ClassNames:
     """Names of ImageNet-22K; Chinese from ImageNet-1K where the synset is the same."""
     zh_of_synset = {synset: zh for synset, _, zh in _rows("imagenet_1k.tsv")}

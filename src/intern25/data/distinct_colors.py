@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from functools import cache
 
-Color = tuple[int, int, int]
-"""Red, green, blue, 0 to 255."""
+from intern25.data.oklch import Color as Color
+from intern25.data.oklch import srgb_from_oklch
 
 _GOLDEN_ANGLE = math.pi * (3.0 - math.sqrt(5.0))
 # The first class is a clear blue.
@@ -36,26 +36,4 @@ def distinct_colors(number: int) -> tuple[Color, ...]:
 def distinct_color(index: int) -> Color:
     """Return the colour of class ``index`` of :func:`distinct_colors`."""
     lightness = _LIGHTNESS[index // _CLASSES_OF_ONE_LIGHTNESS % len(_LIGHTNESS)]
-    return _srgb_from_oklch(lightness, _CHROMA, _FIRST_HUE + index * _GOLDEN_ANGLE)
-
-
-def _srgb_from_oklch(lightness: float, chroma: float, hue: float) -> Color:
-    """Oklab by Bjorn Ottosson (2020); colours outside sRGB lose chroma until they fit."""
-    while True:
-        a, b = chroma * math.cos(hue), chroma * math.sin(hue)
-        long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
-        medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
-        short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
-        linear = (
-            4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
-            -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
-            -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
-        )
-        if chroma < 0.01 or all(0.0 <= value <= 1.0 for value in linear):
-            red, green, blue = (round(255.0 * _encoded(min(max(value, 0.0), 1.0))) for value in linear)
-            return red, green, blue
-        chroma *= 0.95
-
-
-def _encoded(linear: float) -> float:
-    return 12.92 * linear if linear <= 0.0031308 else 1.055 * linear ** (1 / 2.4) - 0.055
+    return srgb_from_oklch(lightness, _CHROMA, _FIRST_HUE + index * _GOLDEN_ANGLE)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import cache
 from types import MappingProxyType
 
-from intern25.data.class_names import ClassNames, class_names
+from intern25.data.class_names import ClassNames, class_names, list_of
 from intern25.data.distinct_colors import Color, distinct_colors
 
 Palette = tuple[Color, ...]
@@ -107,8 +107,8 @@ def palette_of(classes: ClassNames) -> Palette:
 
     Names that :meth:`ClassNames.padded` has added are black.
     """
-    for list_name in _HEXADECIMAL:
-        known = class_names(list_name)
-        if len(known) <= len(classes) and known.padded(len(classes)).en == classes.en:
-            return (*palette(list_name), *[_UNNAMED] * (len(classes) - len(known)))
-    return distinct_colors(len(classes))
+    list_name = list_of(classes)
+    if list_name is None:
+        return distinct_colors(len(classes))
+    known = palette(list_name)
+    return (*known, *[_UNNAMED] * (len(classes) - len(known)))

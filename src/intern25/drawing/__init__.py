@@ -6,6 +6,13 @@ from __future__ import annotations
 from intern25.drawing.classification import draw_classification
 from intern25.drawing.detections import draw_detections
 from intern25.drawing.fonts import find_chinese_font
+from intern25.drawing.panoptic_map import draw_panoptic_map
 from intern25.drawing.semantic_map import draw_semantic_map
 
-__all__ = ["draw_classification", "draw_detections", "draw_semantic_map", "find_chinese_font"]
+__all__ = [
+    "draw_classification",
+    "draw_detections",
+    "draw_panoptic_map",
+    "draw_semantic_map",
+    "find_chinese_font",
+]

@@ -13,9 +13,10 @@ from PIL import Image, ImageDraw
 
 from intern25.data.distinct_colors import Color
 from intern25.drawing.canvas import Scale, enlarged, scale_of
-from intern25.drawing.colors import class_color, text_color
+from intern25.drawing.captions import MOST_TEXT, share_of_texts, write_texts
+from intern25.drawing.colors import class_color
 from intern25.drawing.fonts import Font, choose_font, shorten
-from intern25.drawing.labels import Rectangle, place_labels
+from intern25.drawing.labels import Rectangle
 from intern25.drawing.legend import with_legend
 from intern25.drawing.masks import paint_mask
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 # Under each line a darker, wider one: seen on any background.
 _SHADOW_OPACITY = 0.35
-# Names that would cover more than this share of the picture go to the legend; scores stay at the boxes.
-_MOST_TEXT = 0.15
 
 
 def draw_detections(
@@ -67,10 +66,10 @@ def draw_detections(
     boxes = [_on_canvas(box, scale, canvas.size) for box in result.boxes.tolist()]
     _draw_boxes(canvas, boxes, colors, scale.line if result.masks is None else max(1, scale.line // 2))
     texts = _texts(result, language, text_font, canvas.width)
-    if legend is not False and _share(texts, text_font, canvas.size) > _MOST_TEXT:
-        # The legend names the classes then.
+    if legend is not False and share_of_texts(texts, text_font, canvas.size) > MOST_TEXT:
+        # The legend names the classes then; scores stay at the boxes.
         texts, legend = [f"{score:.0%}" for score in result.scores.tolist()], True
-    has_all_names = _draw_texts(canvas, boxes, colors, texts, text_font)
+    has_all_names = write_texts(canvas, boxes, colors, texts, text_font)
     if legend or (legend is None and not has_all_names):
         canvas = with_legend(canvas, _entries(result, colors, language), text_font, scale.text)
     return canvas
@@ -100,41 +99,6 @@ def _draw_boxes(canvas: Image.Image, boxes: Sequence[Rectangle], colors: Sequenc
 def _texts(result: Detections, language: Language, font: Font, width: int) -> list[str]:
     named = zip(result.names(language), result.scores.tolist(), strict=True)
     return [shorten(f"{name} {score:.0%}", font, 0.6 * width) for name, score in named]
-
-
-def _share(texts: Sequence[str], font: Font, canvas: tuple[int, int]) -> float:
-    """Share of the picture that the texts would cover."""
-    return sum(map(font.getlength, texts)) * sum(_height(font)) / (canvas[0] * canvas[1])
-
-
-def _draw_texts(
-    canvas: Image.Image,
-    boxes: Sequence[Rectangle],
-    colors: Sequence[Color],
-    texts: Sequence[str],
-    font: Font,
-) -> bool:
-    """Write the texts of the boxes where they fit, and return whether all did."""
-    ascent, descent = _height(font)
-    padding = max(2, round(0.22 * (ascent + descent)))
-    height = ascent + descent + padding
-    sizes = [(font.getlength(text) + 2 * padding, height) for text in texts]
-    places = place_labels(boxes, sizes, canvas.size)
-    pen = ImageDraw.Draw(canvas)
-    for place, color, text in zip(places, colors, texts, strict=True):
-        if place is None:
-            continue
-        left, top, right, bottom = place
-        pen.rounded_rectangle((left, top, right - 1, bottom - 1), padding, fill=color)
-        middle = ((left + right) / 2, (top + bottom) / 2)
-        pen.text(middle, text, fill=text_color(color), font=font, anchor="mm")
-    return None not in places
-
-
-def _height(font: Font) -> tuple[float, float]:
-    """Height of the tallest letters above and below the baseline."""
-    _, top, _, bottom = font.getbbox("Ag汉", anchor="ls")
-    return -top, bottom
 
 
 def _entries(result: Detections, colors: Sequence[Color], language: Language) -> list[tuple[Color, str, str]]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Rectangle = tuple[float, float, float, float]
 """Left, top, right, bottom."""
+Point = tuple[float, float]
+"""From the left, from the top."""
 
 Rectangles = NDArray[np.float64]
 
@@ -22,7 +24,11 @@ _WEIGHT_OF_ORDER = 0.004
 
 
 def place_labels(
-    boxes: Sequence[Rectangle], sizes: Sequence[tuple[float, float]], canvas: tuple[int, int]
+    boxes: Sequence[Rectangle],
+    sizes: Sequence[tuple[float, float]],
+    canvas: tuple[int, int],
+    *,
+    centers: Sequence[Point] | None = None,
 ) -> list[Rectangle | None]:
     """Find room for one label a box.
 
@@ -30,6 +36,7 @@ def place_labels(
         boxes: Boxes, the most important first: they choose first.
         sizes: Width and height of the label of each box.
         canvas: Width and height of the drawing.
+        centers: The best place for the middle of each label, before those at its box; None for no such place.
 
     Returns:
         The place of each label, None where every place would hide other labels.
@@ -37,8 +44,9 @@ def place_labels(
     objects = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     placed = np.empty((0, 4))
     places: list[Rectangle | None] = []
-    for box, size in zip(boxes, sizes, strict=True):
-        candidates = _candidates(box, size, canvas)
+    middles: Sequence[Point | None] = [None] * len(boxes) if centers is None else centers
+    for box, size, middle in zip(boxes, sizes, middles, strict=True):
+        candidates = _candidates(box, size, canvas, middle)
         hidden_labels = _hidden_share(candidates, placed)
         cost = hidden_labels + _WEIGHT_OF_OBJECTS * _hidden_share(candidates, objects)
         best = int(np.argmin(cost + _WEIGHT_OF_ORDER * np.arange(len(candidates))))
@@ -51,12 +59,16 @@ def place_labels(
     return places
 
 
-def _candidates(box: Rectangle, size: tuple[float, float], canvas: tuple[int, int]) -> Rectangles:
-    """Places beside and in the corners of ``box``, the usual ones first, each moved into the picture."""
+def _candidates(
+    box: Rectangle, size: tuple[float, float], canvas: tuple[int, int], middle: Point | None
+) -> Rectangles:
+    """Places on ``middle``, beside and in the corners of ``box``, the best first, moved into the picture."""
     left, top, right, bottom = box
     width, height = size
+    best = [] if middle is None else [(middle[0] - width / 2, middle[1] - height / 2)]
     corners = np.array(
         [
+            *best,
             (left, top - height),
             (left, top),
             (right - width, top - height),

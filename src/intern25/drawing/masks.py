@@ -20,10 +20,26 @@ _THINNER = 0.25
 _FULL_ONLY = [0] * 255 + [255]
 
 
-def paint_mask(picture: Image.Image, mask: NDArray[np.bool_], color: Color, scale: Scale) -> None:
+def paint_mask(
+    picture: Image.Image,
+    mask: NDArray[np.bool_],
+    color: Color,
+    scale: Scale,
+    *,
+    line_color: Color | None = None,
+    line_width: float = 0.7,
+) -> None:
     """Paint ``mask`` ``(H, W)``, in pixels before enlarging, onto ``picture``.
 
     Only the part of the picture that the mask covers is touched: a hundred small masks cost little.
+
+    Args:
+        picture: What to paint on.
+        mask: Where to paint.
+        color: Colour of the fill.
+        scale: How large things are drawn.
+        line_color: Colour of the outline; None for that of the fill.
+        line_width: Width of the outline, as a share of that of the other lines.
     """
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
@@ -33,13 +49,13 @@ def paint_mask(picture: Image.Image, mask: NDArray[np.bool_], color: Color, scal
     part = np.pad(mask[top:bottom, left:right], 1).astype(np.uint8) * 255
     shape = _enlarged(Image.fromarray(part), scale.factor)
     # Where the mean around a pixel is full, all around it is mask: an erosion whose cost knows no radius.
-    inside = shape.filter(ImageFilter.BoxBlur(max(1, round(0.7 * scale.line)))).point(_FULL_ONLY)
+    inside = shape.filter(ImageFilter.BoxBlur(max(1, round(line_width * scale.line)))).point(_FULL_ONLY)
     outline = ImageChops.subtract(shape, inside).filter(ImageFilter.GaussianBlur(0.5))
     strength = _FILL_OPACITY - _THINNER * part.size / mask.size
     fill = shape.point([round(strength * value) for value in range(256)])
     corner = int(left - 1) * scale.factor, int(top - 1) * scale.factor
-    for opacity in (fill, outline):
-        _blend(picture, opacity, color, corner)
+    _blend(picture, fill, color, corner)
+    _blend(picture, outline, line_color or color, corner)
 
 
 def _enlarged(mask: Image.Image, factor: int) -> Image.Image:

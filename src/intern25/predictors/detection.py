@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import overload
 
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 from intern25.data.class_names import ClassNames
 from intern25.data.images import ImageSource
 from intern25.data.resizing import DetectionPreprocessing, Size
-from intern25.data.tiling import tile_side
 from intern25.predictors.inputs import (
     DAMAGED,
     Picture,
@@ -25,9 +23,10 @@ from intern25.predictors.inputs import (
     class_numbers,
     device_of,
     predict_each,
+    same_size_batches,
 )
 from intern25.predictors.selection import Selection
-from intern25.predictors.tiled_detection import detect_in_tiles
+from intern25.predictors.tiled_detection import find_objects, with_names
 from intern25.results import Detections
 
 
@@ -136,31 +135,9 @@ class DetectionPredictor:
     def _predict_batch(
         self, pictures: Sequence[Picture], wanted: Selection, tile: int | None, *, batch_size: int
     ) -> list[Detections]:
-        sides = [self._tile_side(picture, tile) for picture, _ in pictures]
-        whole = [picture for (picture, _), side in zip(pictures, sides, strict=True) if side is None]
-        whole_results = iter(self.detect(whole))
-        results = []
-        for (picture, source), side in zip(pictures, sides, strict=True):
-            if side is None:
-                found = wanted(next(whole_results))
-            else:
-                found = detect_in_tiles(self.detect, self.preprocessing, picture, side, wanted, batch_size)
-            results.append(self._named(found, picture, source))
-        return results
-
-    def _tile_side(self, picture: Image.Image, tile: int | None) -> int | None:
-        long_side, short_side = self.preprocessing.long_side, self.preprocessing.short_side
-        return tile_side((picture.height, picture.width), tile, long_side=long_side, short_side=short_side)
-
-    def _named(self, found: Detections, picture: Image.Image, source: str | None) -> Detections:
-        labels = found.labels.tolist()
-        return dataclasses.replace(
-            found,
-            names_en=tuple(self.classes.en[label] for label in labels),
-            names_zh=tuple(self.classes.zh[label] for label in labels),
-            source=source,
-            image=picture,
-        )
+        images = [picture for picture, _ in pictures]
+        found = find_objects(self.detect, self.preprocessing, images, wanted, tile, batch_size)
+        return [with_names(one, self.classes, picture) for one, picture in zip(found, pictures, strict=True)]
 
     def detect(
         self, pictures: Sequence[Image.Image], *, output_sizes: Sequence[Size] | None = None
@@ -174,11 +151,8 @@ class DetectionPredictor:
         Raises:
             ValueError: The model returns NaN or infinite values.
         """
-        by_size: dict[Size, list[int]] = {}
-        for row, picture in enumerate(pictures):
-            by_size.setdefault(self.preprocessing.input_size((picture.height, picture.width)), []).append(row)
         results: dict[int, Detections] = {}
-        for rows in by_size.values():
+        for rows in same_size_batches(pictures, self.preprocessing.input_size):
             inputs = self.preprocessing([pictures[row] for row in rows])
             sizes = [
                 inputs.original_sizes[k] if output_sizes is None else output_sizes[row]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
@@ -14,6 +15,8 @@ from torch import nn
 
 from intern25.data.class_names import ClassNames
 from intern25.data.images import ImageSource, read_image
+from intern25.data.resizing import Size
+from intern25.data.things import things_of
 
 Result = TypeVar("Result")
 Picture = tuple[Image.Image, str | None]
@@ -41,6 +44,19 @@ def read_picture(source: ImageSource) -> Picture:
     return read_image(source), os.fspath(source) if isinstance(source, str | os.PathLike) else None
 
 
+def same_size_batches(pictures: Sequence[Image.Image], input_size: Callable[[Size], Size]) -> list[list[int]]:
+    """Return the numbers of the pictures whose inputs have one size, size by size: nobody is padded.
+
+    Args:
+        pictures: Pictures of any sizes.
+        input_size: From the size of a picture, height and width, to that of its input.
+    """
+    rows: dict[Size, list[int]] = {}
+    for row, picture in enumerate(pictures):
+        rows.setdefault(input_size((picture.height, picture.width)), []).append(row)
+    return list(rows.values())
+
+
 def check_classes(model: nn.Module, classes: ClassNames) -> None:
     """Raise ValueError when ``model`` has another number of outputs than there are names."""
     outputs = getattr(model, "num_classes", len(classes))
@@ -55,15 +71,22 @@ def check_batch_size(batch_size: int) -> int:
     return batch_size
 
 
-def check_threshold(threshold: float) -> float:
+def check_threshold(threshold: float, *, name: str = "threshold") -> float:
     """Return ``threshold``, or raise ValueError when it is outside 0 to 1."""
     if not 0.0 <= threshold <= 1.0:
-        raise ValueError(f"threshold={threshold} must be from 0 to 1")
+        raise ValueError(f"{name}={threshold} must be from 0 to 1")
     return threshold
 
 
-def class_numbers(wanted: Sequence[str] | None, classes: ClassNames) -> tuple[int, ...] | None:
-    """Return the numbers of the classes that ``wanted`` names in either language; None for all.
+def class_numbers(
+    wanted: Sequence[str] | None, classes: ClassNames, *, argument: str = "classes"
+) -> tuple[int, ...] | None:
+    """Return the numbers of the classes that ``wanted`` names in either language; None for None.
+
+    Args:
+        wanted: Names.
+        classes: Names of the model's classes.
+        argument: What the user calls ``wanted``.
 
     Raises:
         TypeError: ``wanted`` is one text in place of a list.
@@ -72,9 +95,9 @@ def class_numbers(wanted: Sequence[str] | None, classes: ClassNames) -> tuple[in
     if wanted is None:
         return None
     if isinstance(wanted, str):
-        raise TypeError(f"classes={wanted!r} must be a list of names: classes=[{wanted!r}]")
+        raise TypeError(f"{argument}={wanted!r} must be a list of names: {argument}=[{wanted!r}]")
     if not wanted:
-        raise ValueError("classes=[] names no class; leave it out for all classes")
+        raise ValueError(f"{argument}=[] names no class; leave it out for the usual ones")
     numbers: dict[str, list[int]] = {}
     for number, names in enumerate(zip(classes.en, classes.zh, strict=True)):
         for name in {name.casefold() for name in names}:
@@ -85,6 +108,26 @@ def class_numbers(wanted: Sequence[str] | None, classes: ClassNames) -> tuple[in
             raise ValueError(_unknown_class(name, numbers, classes))
         found.extend(numbers[name.casefold()])
     return tuple(found)
+
+
+def thing_numbers(things: Sequence[str] | None, classes: ClassNames) -> frozenset[int]:
+    """Return the numbers of the classes that can be counted: those named, else those of the known class list.
+
+    Raises:
+        TypeError: ``things`` is one text in place of a list.
+        ValueError: A name is none of the model's, or nobody has said which of these classes are things.
+    """
+    named = class_numbers(things, classes, argument="things")
+    if named is not None:
+        return frozenset(named)
+    known = things_of(classes)
+    if known is None:
+        shown = ", ".join(classes.en[:4]) + (", ..." if len(classes) > 4 else "")
+        raise ValueError(
+            f"nobody has said which of the {len(classes)} classes ({shown}) are things, that can be counted; "
+            f"name them: things=[{classes.en[-1]!r}, ...], or --things {shlex.quote(classes.en[-1])} ..."
+        )
+    return known
 
 
 def device_of(model: nn.Module, device: torch.device | None) -> torch.device:

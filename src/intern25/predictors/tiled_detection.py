@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The objects of a very large picture, found tile by tile and once in the whole, joined across borders."""
+"""The objects of pictures; of a very large one, found tile by tile and once in the whole, and joined."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from intern25.data.resizing import DetectionPreprocessing, Size
-from intern25.data.tiling import Tile, is_cut, same_objects, tiles
+from intern25.data.class_names import ClassNames
+from intern25.data.resizing import DetectionPreprocessing, SegmentationPreprocessing, Size
+from intern25.data.tiling import Tile, is_cut, same_objects, tile_side, tiles
+from intern25.predictors.inputs import Picture
 from intern25.predictors.selection import Selection
 from intern25.results import Detections
 
 # Bool masks of the whole picture, one an object.
 _MOST_MASK_BYTES = 8 << 30
+
+
+AnyPreprocessing = DetectionPreprocessing | SegmentationPreprocessing
 
 
 class Detect(Protocol):
@@ -59,9 +64,58 @@ class _Finds:
     patches: list[_Patch] | None
 
 
+def find_objects(
+    detect: Detect,
+    preprocessing: AnyPreprocessing,
+    pictures: Sequence[Image.Image],
+    wanted: Selection,
+    tile: int | None,
+    batch_size: int,
+) -> list[Detections]:
+    """Find the wanted objects of each picture, in tiles where it is large or tiles are asked for.
+
+    Args:
+        detect: The detector.
+        preprocessing: Its preprocessing.
+        pictures: Upright RGB pictures; those that are looked at whole go to ``detect`` together.
+        wanted: Selection of objects.
+        tile: Side of the tiles; 0 never; None by the size of the picture.
+        batch_size: Tiles at once.
+
+    Returns:
+        The objects of each picture, without names.
+
+    Raises:
+        ValueError: ``tile`` is too small, or masks would not fit into memory.
+    """
+    scale = {"long_side": preprocessing.long_side, "short_side": preprocessing.short_side}
+    sides = [tile_side((picture.height, picture.width), tile, **scale) for picture in pictures]
+    whole = [picture for picture, side in zip(pictures, sides, strict=True) if side is None]
+    found = iter(detect(whole))
+    return [
+        wanted(next(found))
+        if side is None
+        else detect_in_tiles(detect, preprocessing, picture, side, wanted, batch_size)
+        for picture, side in zip(pictures, sides, strict=True)
+    ]
+
+
+def with_names(found: Detections, classes: ClassNames, picture: Picture) -> Detections:
+    """Return objects with the names of their classes, their picture and its path."""
+    image, source = picture
+    labels = found.labels.tolist()
+    return replace(
+        found,
+        names_en=tuple(classes.en[label] for label in labels),
+        names_zh=tuple(classes.zh[label] for label in labels),
+        source=source,
+        image=image,
+    )
+
+
 def detect_in_tiles(
     detect: Detect,
-    preprocessing: DetectionPreprocessing,
+    preprocessing: AnyPreprocessing,
     picture: Image.Image,
     side: int,
     wanted: Selection,
@@ -95,7 +149,7 @@ def detect_in_tiles(
     return _joined(finds, groups, size, wanted)
 
 
-def _whole(detect: Detect, preprocessing: DetectionPreprocessing, picture: Image.Image) -> Detections:
+def _whole(detect: Detect, preprocessing: AnyPreprocessing, picture: Image.Image) -> Detections:
     """Answer in pixels of the reduced picture: masks of the full one would be large and no finer."""
     size = preprocessing.resized_size((picture.height, picture.width))
     return detect([picture], output_sizes=[size])[0]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from intern25.results.classification import Classification
 from intern25.results.detections import Detections
 from intern25.results.language import Language
+from intern25.results.panoptic_map import PanopticMap
 from intern25.results.semantic_map import SemanticMap
 
-__all__ = ["Classification", "Detections", "Language", "SemanticMap"]
+__all__ = ["Classification", "Detections", "Language", "PanopticMap", "SemanticMap"]

@@ -165,6 +165,20 @@ def windows(size: Size, crop: Size, stride: Size) -> Iterator[Window]:
             yield Window(max(bottom - crop[0], 0), bottom, max(right - crop[1], 0), right)
 
 
+def check_scales(scales: Sequence[float]) -> Sequence[float]:
+    """Return ``scales``, or refuse what is no size of a picture.
+
+    Raises:
+        TypeError: One number in place of a list.
+        ValueError: There is none, or one is not positive and finite.
+    """
+    if isinstance(scales, int | float):
+        raise TypeError(f"scales={scales} must be a list of numbers: scales=[{scales}]")
+    if not scales or not all(0.0 < scale < math.inf for scale in scales):
+        raise ValueError(f"scales={tuple(scales)} must be positive numbers, at least one, such as (0.5, 1.0)")
+    return scales
+
+
 def _views(
     model: Segmenter,
     images: Tensor,
@@ -175,10 +189,8 @@ def _views(
     """Scores of every scale, as given and mirrored."""
     if model.training:
         raise ValueError("the model is in training mode: call model.eval() first")
-    if not scales or min(scales) <= 0:
-        raise ValueError(f"scales={tuple(scales)} must be positive numbers, at least one")
     views = []
-    for scale in scales:
+    for scale in check_scales(scales):
         scaled = _rescale(images, scale)
         size = (scaled.shape[-2], scaled.shape[-1])
         for is_mirrored in (False, True) if flip else (False,):

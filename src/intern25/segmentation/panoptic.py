@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Instances and panoptic segments from the queries of Mask2Former."""
+"""Instances and panoptic segments from the queries of Mask2Former.
+
+What is special: masks are enlarged a few at a time, so that a large picture needs no full-size map of
+probabilities for every query.
+"""
 
 # Q queries, K what is kept, H W the original picture
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +21,8 @@ from intern25.segmentation.convolution import Size, resize
 
 MASK_EPS = 1e-6
 """Keeps the mean over an empty mask finite."""
+# Numbers of the masks that are enlarged at once: 16 MB.
+_CHUNK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,6 +48,7 @@ def instances(
     original_sizes: Sequence[Size] | None = None,
     things: Collection[int] | None = None,
     max_instances: int = 100,
+    min_score: float = 0.0,
 ) -> list[Detections]:
     """Objects with masks: the best pairs of query and class, scored by class and by mask.
 
@@ -53,6 +61,7 @@ def instances(
         original_sizes: (height, width) of each original picture; None = ``input_size``.
         things: Classes that are objects; None = all.
         max_instances: Pairs that are looked at for each picture.
+        min_score: Pairs of a lower score are left out; most of them before their masks are enlarged.
 
     Returns:
         One :class:`Detections` a picture with masks and their bounding boxes, best first. Empty masks are
@@ -64,7 +73,7 @@ def instances(
     """
     sizes = original_sizes or [input_size] * len(class_logits)
     return [
-        _instances(classes, masks, input_size, size, things, max_instances)
+        _instances(classes, masks, input_size, size, things, (max_instances, min_score))
         for classes, masks, size in zip(class_logits, mask_logits, sizes, strict=True)
     ]
 
@@ -113,22 +122,27 @@ def _instances(
     input_size: Size,
     size: Size,
     things: Collection[int] | None,
-    max_instances: int,
+    limits: tuple[int, float],
 ) -> Detections:
+    max_instances, min_score = limits
     probability = class_logits.softmax(dim=-1)[:, :-1]
     num_classes = probability.shape[1]
     best = probability.flatten().topk(min(max_instances, probability.numel()))
     queries, labels = best.indices // num_classes, best.indices % num_classes
+    # The mask's part of the score is at most 1.
+    kept = best.values >= min_score
     if things is not None:
-        kept = torch.isin(labels, torch.tensor(sorted(things), device=labels.device))
-        queries, labels = queries[kept], labels[kept]
-    logits = _enlarge(mask_logits[queries], input_size, size)
-    masks = logits > 0
-    areas = masks.flatten(1).sum(1)
-    mask_scores = (logits.sigmoid() * masks).flatten(1).sum(1) / (areas + MASK_EPS)
-    scores = probability[queries, labels] * mask_scores
+        kept &= torch.isin(labels, torch.tensor(sorted(things), device=labels.device))
+    queries, labels = queries[kept], labels[kept]
+    masks = torch.zeros((len(queries), *size), dtype=torch.bool, device=mask_logits.device)
+    confidences = probability.new_zeros(len(queries))
+    for rows, logits in _enlarged(mask_logits[queries], input_size, size):
+        masks[rows] = logits > 0
+        inside = (logits.sigmoid() * masks[rows]).flatten(1).sum(1)
+        confidences[rows] = (inside / (masks[rows].flatten(1).sum(1) + MASK_EPS)).to(confidences.dtype)
+    scores = probability[queries, labels] * confidences
     order = scores.argsort(descending=True, stable=True)
-    order = order[areas[order] > 0]
+    order = order[masks.flatten(1).any(1)[order] & (scores[order] >= min_score)]
     return Detections(
         boxes=boxes_of_masks(masks[order]).float().cpu().numpy(),
         scores=scores[order].float().cpu().numpy(),
@@ -150,15 +164,14 @@ def _panoptic(
     scores, labels = class_logits.softmax(dim=-1).max(dim=-1)
     kept = (labels != class_logits.shape[-1] - 1) & (scores > min_score)
     scores, labels = scores[kept], labels[kept]
-    masks = _enlarge(mask_logits[kept], input_size, size).sigmoid()
-    ids = torch.zeros(size, dtype=torch.int32, device=masks.device)
+    areas = _areas(mask_logits[kept], scores, input_size, size)
+    ids = torch.zeros(size, dtype=torch.int32, device=mask_logits.device)
     rows: list[int] = []
     segment_of_stuff: dict[int, int] = {}
-    owner = (scores[:, None, None] * masks).argmax(dim=0) if len(masks) else ids
     for row, label in enumerate(labels.tolist()):
-        own, whole = owner == row, masks[row] >= 0.5
-        seen = own & whole
-        if not seen.any() or own.sum() / whole.sum() < min_share:
+        own = areas.owner == row
+        seen = own & areas.is_sure
+        if not seen.any() or own.sum() / areas.wholes[row] < min_share:
             continue
         if label in segment_of_stuff:
             ids[seen] = segment_of_stuff[label]
@@ -170,6 +183,33 @@ def _panoptic(
     chosen = labels[rows]
     is_thing = torch.tensor([label in things for label in chosen.tolist()], dtype=torch.bool)
     return PanopticSegments(ids=ids, labels=chosen, scores=scores[rows], is_thing=is_thing.to(ids.device))
+
+
+class _Areas(NamedTuple):
+    """Which query has each pixel."""
+
+    owner: Tensor
+    """``(H, W)`` row of the query with the largest class times mask probability; the first of equals."""
+    is_sure: Tensor
+    """``(H, W)`` whether the owner's own mask has the pixel."""
+    wholes: list[int]
+    """Pixels of each query's mask, whoever has them."""
+
+
+def _areas(mask_logits: Tensor, scores: Tensor, input_size: Size, size: Size) -> _Areas:
+    best = torch.full(size, -1.0, device=mask_logits.device)
+    owner = torch.full(size, -1, device=mask_logits.device)
+    is_sure = torch.zeros(size, dtype=torch.bool, device=mask_logits.device)
+    wholes: list[int] = []
+    for rows, logits in _enlarged(mask_logits, input_size, size):
+        masks = logits.sigmoid()
+        wins, winners = (scores[rows, None, None] * masks).max(dim=0)
+        better = wins > best
+        best = torch.where(better, wins, best)
+        owner = torch.where(better, winners + rows.start, owner)
+        is_sure = torch.where(better, masks.gather(0, winners[None])[0] >= 0.5, is_sure)
+        wholes += (masks >= 0.5).flatten(1).sum(1).tolist()
+    return _Areas(owner, is_sure, wholes)
 
 
 def boxes_of_masks(masks: Tensor) -> Tensor:
@@ -190,7 +230,11 @@ def boxes_of_masks(masks: Tensor) -> Tensor:
     return torch.stack((left, top, right, bottom), dim=1)
 
 
-def _enlarge(mask_logits: Tensor, input_size: Size, size: Size) -> Tensor:
-    """``(K, h, w)`` to ``(K, H, W)`` by way of the network's input size, as the official code."""
-    full = mask_logits.to(torch.promote_types(mask_logits.dtype, torch.float32))
-    return resize(resize(full[None], input_size), size)[0]
+def _enlarged(mask_logits: Tensor, input_size: Size, size: Size) -> Iterator[tuple[slice, Tensor]]:
+    """``(K, h, w)`` to ``(k, H, W)``, some at a time, by way of the network's input size, as official."""
+    step = max(1, _CHUNK // max(size[0] * size[1], input_size[0] * input_size[1]))
+    for start in range(0, len(mask_logits), step):
+        rows = slice(start, min(start + step, len(mask_logits)))
+        part = mask_logits[rows]
+        full = part.to(torch.promote_types(part.dtype, torch.float32))
+        yield rows, resize(resize(full[None], input_size), size)[0]
