@@ -20,7 +20,9 @@ from tests.ops.dcnv3.pytorch_formulation import dcnv3_pytorch  # noqa: E402
 
 from benchmarks.schema import problems  # noqa: E402
 from intern25.evaluation.attention_benchmark import run_attention_suite  # noqa: E402
-from intern25.evaluation.benchmark import run_model_suite, run_operator_suite  # noqa: E402
+from intern25.evaluation.model_benchmark import run_model_suite  # noqa: E402
+from intern25.evaluation.operator_benchmark import run_operator_suite  # noqa: E402
+from intern25.evaluation.suites import SUITES  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 MODELS = ("internimage_t", "internimage_t optimized", "convnext_tiny", "swin_tiny", "resnet50")
@@ -28,7 +30,9 @@ MODELS = ("internimage_t", "internimage_t optimized", "convnext_tiny", "swin_tin
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("suite", choices=("operator", "deform_attn", "models", "detection"))
+    parser.add_argument(
+        "suite", choices=("operator", "deform_attn", "models", "detection", "detectors", "segmenters")
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--machine", default=None, help="name in the file; the processor's by default")
@@ -43,17 +47,18 @@ def run(suite: str, rounds: int, threads: int | None, *, memory: bool) -> dict[s
         return run_operator_suite(rounds=rounds, threads=threads, formulation=dcnv3_pytorch, report=print)
     if suite == "deform_attn":
         return run_attention_suite(rounds=rounds, threads=threads, report=print)
+    settings: dict[str, Any] = {"rounds": rounds, "threads": threads, "memory": memory, "report": print}
+    if suite in ("detectors", "segmenters"):
+        return run_model_suite(SUITES[suite], **settings)
     if suite == "models":
-        return run_model_suite(models=MODELS, rounds=rounds, threads=threads, memory=memory, report=print)
+        return run_model_suite(SUITES["models"], models=MODELS, **settings)
     return run_model_suite(
+        SUITES["models"],
         models=[name for name in MODELS if name != "swin_tiny"],  # of a fixed image size
         batch_sizes=(1,),
-        image_size=(800, 1333),
+        image_sizes=((800, 1333),),
         passes=("forward",),
-        rounds=rounds,
-        threads=threads,
-        memory=memory,
-        report=print,
+        **settings,
     )
 
 

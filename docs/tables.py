@@ -32,7 +32,7 @@ MARKED = re.compile(r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 CLASSES_ZH = {
     "imagenet_1k": "ImageNet-1K", "imagenet_22k": "ImageNet-22K", "inaturalist_2018": "iNaturalist 2018",
     "caltech101": "Caltech-101", "coco": "COCO", "crowdhuman": "CrowdHuman", "lvis": "LVIS v1",
-    "voc": "Pascal VOC",
+    "voc": "Pascal VOC", "bccd": "BCCD", "camvid": "CamVid",
     "openimages": "Open Images", "ade20k": "ADE20K", "cityscapes": "Cityscapes", "nyu40": "NYU Depth V2",
     "coco_stuff_164k": "COCO-Stuff", "pascal_context_59": "Pascal Context",
 }  # fmt: skip
@@ -100,7 +100,14 @@ def models_zh() -> str:
     return table(["模型", "输入", "参数量", "FLOPs", "类别", "top-1 %", "许可"], model_rows())
 
 
-def head_rows(cards: Iterable[ModelCard], metrics: tuple[str, ...], never: str) -> list[list[str]]:
+_SOURCES = {
+    "hub": {"en": "", "zh": ""},
+    "package": {"en": " (in the package)", "zh": "（随包附带）"},
+    "unpublished": {"en": " (weights never published)", "zh": "（未公布权重）"},
+}
+
+
+def head_rows(cards: Iterable[ModelCard], metrics: tuple[str, ...], language: str) -> list[list[str]]:
     """One row a detector or segmenter: input, size, published operations, classes, results."""
     rows = []
     for card in cards:
@@ -110,7 +117,7 @@ def head_rows(cards: Iterable[ModelCard], metrics: tuple[str, ...], never: str) 
         results = (card.metrics.get(name) for name in metrics)
         rows.append(
             [
-                linked(card) if card.source == "hub" else f"{linked(card)} ({never})",
+                linked(card) + _SOURCES[card.source][language],
                 sides,
                 size_of(card),
                 operations,
@@ -123,42 +130,45 @@ def head_rows(cards: Iterable[ModelCard], metrics: tuple[str, ...], never: str) 
 
 def detectors(language: str) -> str:
     """The detectors."""
-    never = {"en": "weights never published", "zh": "未公布权重"}[language]
     header = {
         "en": ["model", "picture", "parameters", "FLOPs", "classes", "box AP", "mask AP"],
         "zh": ["模型", "图片", "参数量", "FLOPs", "类别", "框 AP", "掩码 AP"],
     }[language]
-    return table(header, head_rows(DETECTION, ("box_ap", "mask_ap"), never))
+    return table(header, head_rows(DETECTION, ("box_ap", "mask_ap"), language))
 
 
 def segmenters(language: str) -> str:
     """The segmenters."""
-    never = {"en": "weights never published", "zh": "未公布权重"}[language]
     header = {
         "en": ["model", "picture", "parameters", "FLOPs", "classes", "mIoU %", "several scales"],
         "zh": ["模型", "图片", "参数量", "FLOPs", "类别", "mIoU %", "多尺度"],
     }[language]
-    return table(header, head_rows(SEGMENTATION, ("miou", "miou_ms"), never))
+    return table(header, head_rows(SEGMENTATION, ("miou", "miou_ms"), language))
 
 
-def speed(suite: str) -> str:
-    """Tables of every result file of ``suite``, one section a file."""
+def speed(suite: str, write: Callable[[Path, dict[str, Any]], str] | None = None) -> str:
+    """Tables of every result file of ``suite``, one section a file, by ``write`` or ``speed_of``."""
     files = sorted(RESULTS.rglob("*.json"))
     results = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in files]
-    parts = [speed_of(path, result) for path, result in results if result.get("suite") == suite]
+    parts = [(write or speed_of)(path, result) for path, result in results if result.get("suite") == suite]
     return "\n".join(parts) or "No results yet.\n"
 
 
-def speed_of(path: Path, result: dict[str, Any]) -> str:
-    """One result file: machine facts, times and ratios, peak memory where it was measured."""
-    machine, rows = result["machine"], result["results"]
-    facts = (
+def facts_of(path: Path, result: dict[str, Any]) -> str:
+    """Which file, machine, day and versions a table is of."""
+    machine = result["machine"]
+    return (
         f"`{path.relative_to(ROOT).as_posix()}`: {machine['processor']}, {machine['threads']} threads, "
         f"torch {machine['torch']}, kernel {machine['dcnv3_cpu']}, {result['date'][:10]}, "
         f"intern25 {result['version']}"
     )
+
+
+def speed_of(path: Path, result: dict[str, Any]) -> str:
+    """One result file: machine facts, times and ratios, peak memory where it was measured."""
+    rows = result["results"]
     parts = [
-        facts,
+        facts_of(path, result),
         f"Median milliseconds, and in brackets the ratio to {rows[0]['ratio_to']}.",
         pivot(rows, lambda row: f"{row['median_ms']:.3g} ({row['ratio']:.3g})"),
     ]
@@ -166,6 +176,30 @@ def speed_of(path: Path, result: dict[str, Any]) -> str:
     if measured:
         parts += ["Peak memory, MiB.", pivot(measured, lambda row: f"{row['peak_mib']:.0f}")]
     return "\n\n".join(parts)
+
+
+def ranking_of(path: Path, result: dict[str, Any]) -> str:
+    """One result file of whole models, a row a model: parameters, work, and by image time and memory."""
+    settings, rows = result["settings"], result["results"]
+    sizes = list(dict.fromkeys((row["case"]["height"], row["case"]["width"]) for row in rows))
+    work = next(iter(settings["work"].values()), {})
+    kinds = list(dict.fromkeys(kind for counts in work.values() for kind in counts))
+    cells: dict[str, list[str]] = {}
+    for name, count in settings["parameters"].items():
+        counts = [str(work[name].get(kind, "-")) for kind in kinds]
+        cells[name] = [f"`{name}`", f"{count / 1e6:.1f} M", *counts]
+    for row in rows:
+        peak = row.get("peak_mib")
+        time = f"{row['median_ms']:.0f} ({row['ratio']:.2f})"
+        cells[row["contestant"]] += [time, "-" if peak is None else f"{peak:.0f}"]
+    columns = [title for height, width in sizes for title in (f"{height} x {width}, ms", "MiB")]
+    return "\n\n".join(
+        [
+            facts_of(path, result),
+            f"Median milliseconds, in brackets the ratio to {rows[0]['ratio_to']}; peak memory in MiB.",
+            table(["model", "parameters", *kinds, *columns], cells.values()),
+        ]
+    )
 
 
 def pivot(rows: list[dict[str, Any]], cell: Callable[[dict[str, Any]], str]) -> str:
@@ -214,6 +248,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed operator": lambda: speed("operator"),
     "speed deform_attn": lambda: speed("deform_attn"),
     "speed models": lambda: speed("models"),
+    "speed detectors": lambda: speed("detectors", ranking_of),
+    "speed segmenters": lambda: speed("segmenters", ranking_of),
     "speed headline": lambda: headline("en"),
     "speed headline zh": lambda: headline("zh"),
 }

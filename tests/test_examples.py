@@ -62,10 +62,11 @@ def test_example(name: str, tmp_path: Path) -> None:
     assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) <= 45
 
 
-def test_the_drawing_script_draws_the_pictures_in_the_repository(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, str(EXAMPLES / "images" / "draw.py"), str(tmp_path)], check=True, timeout=120
-    )
+def test_the_drawing_scripts_draw_the_pictures_in_the_repository(tmp_path: Path) -> None:
+    for script in ("draw_signs.py", "draw_scenes.py"):
+        subprocess.run(
+            [sys.executable, str(EXAMPLES / "images" / script), str(tmp_path)], check=True, timeout=120
+        )
     for path in (EXAMPLES / "images").glob("*.jpg"):
         # Another JPEG library may differ by a few levels; fonts come with Pillow.
         stored, drawn = Image.open(path).convert("L"), Image.open(tmp_path / path.name).convert("L")

@@ -56,6 +56,7 @@ def test_public_names_are_there() -> None:
         ["eval", "segment"],
         ["convert"],
         ["bench", "op"],
+        ["bench", "detector"],
         ["info"],
     ],
 )

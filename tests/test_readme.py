@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 import tyro
 
-from intern25.cli.bench import ModelOptions, OperatorOptions
+from intern25.cli.bench import ModelOptions, OperatorOptions, WholeModelOptions
 from intern25.cli.classify import ClassifyOptions
 from intern25.cli.convert import ConvertOptions
 from intern25.cli.detect import DetectOptions
@@ -52,6 +52,8 @@ OPTIONS = {
     ("bench", "op"): OperatorOptions,
     ("bench", "deform_attn"): OperatorOptions,
     ("bench", "model"): ModelOptions,
+    ("bench", "detector"): WholeModelOptions,
+    ("bench", "segmenter"): WholeModelOptions,
     ("info",): InfoOptions,
 }
 
@@ -126,6 +128,34 @@ def test_tables_are_what_the_script_writes() -> None:
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
         assert tables.rendered(text) == text, f"{document.name} is out of date: run python docs/tables.py"
+
+
+def test_a_ranking_has_a_row_a_model() -> None:
+    """Results of whole detectors, two sizes of which one model has no memory."""
+    rows = [
+        {
+            "case": {"height": height, "width": 64},
+            "contestant": name,
+            "median_ms": 10.0 * height,
+            "ratio": 0.5,
+        }
+        | {"ratio_to": "peer", "peak_mib": peak}
+        for height in (32, 64)
+        for name, peak in (("ours", None), ("peer", 7.4))
+    ]
+    settings = {
+        "parameters": {"ours": 1_500_000, "peer": 2_000_000},
+        "work": {"32x64": {"ours": {"boxes": 100}, "peer": {"boxes": 100, "masks": 99}}},
+    }
+    machine = {"processor": "a processor", "threads": 2, "torch": "2", "dcnv3_cpu": "avx2"}
+    result = {"machine": machine, "settings": settings, "results": rows, "date": "2026-01-01", "version": "1"}
+    lines = tables_module().ranking_of(ROOT / "results.json", result).splitlines()
+    assert lines[-4:] == [
+        "| model | parameters | boxes | masks | 32 x 64, ms | MiB | 64 x 64, ms | MiB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| `ours` | 1.5 M | 100 | - | 320 (0.50) | - | 640 (0.50) | - |",
+        "| `peer` | 2.0 M | 100 | 99 | 320 (0.50) | 7 | 640 (0.50) | 7 |",
+    ]
 
 
 def test_links_lead_somewhere() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DEFAULT_CLASSIFIER = "internimage_nano_caltech101"
 """Names what pictures show."""
-DEFAULT_DETECTOR = "mask_rcnn_internimage_nano_coco"
-"""Finds objects with boxes and masks."""
+DEFAULT_DETECTOR = "faster_rcnn_internimage_nano_bccd"
+"""Finds blood cells under the microscope."""
 DEFAULT_SEGMENTER = "upernet_internimage_nano_camvid"
-"""Names the class of each pixel."""
+"""Names the class of each pixel of a street."""

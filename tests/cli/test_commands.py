@@ -177,6 +177,20 @@ def test_bench_op(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(row["median_ms"] > 0 for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("task", "model", "size"),
+    [("detector", "mask_rcnn_internimage_nano", "128"), ("segmenter", "upernet_internimage_nano", "64")],
+)
+def test_bench_of_whole_models(task: str, model: str, size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bench", task, "--models", model, "--image-sizes", size, size, "--rounds", "1", "--no-memory"]
+    results = run_json(words, capsys)
+    assert results["suite"] == f"{task}s"
+    (row,) = results["results"]  # type: ignore[misc]
+    assert row["contestant"] == model
+    assert (row["case"]["height"], row["case"]["width"]) == (int(size), int(size))
+    assert model in run(words, capsys)
+
+
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     """``intern25 info | head -1``: no traceback, no message."""
     command = f"{sys.executable} -m intern25 info | head -1"

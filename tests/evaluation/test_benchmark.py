@@ -12,8 +12,10 @@ import torch
 from benchmarks import schema
 
 from intern25.evaluation.attention_benchmark import AttentionShape, run_attention_suite
-from intern25.evaluation.benchmark import OperatorShape, run_model_suite, run_operator_suite
+from intern25.evaluation.classifier_suite import CLASSIFIERS
 from intern25.evaluation.memory import measure_peak
+from intern25.evaluation.model_benchmark import run_model_suite
+from intern25.evaluation.operator_benchmark import OperatorShape, run_operator_suite
 from intern25.evaluation.timing import Timing, machine_facts, result_file, result_rows, take_turns
 from intern25.ops import native
 from intern25.ops.backends import Refusal
@@ -91,9 +93,10 @@ def test_attention_suite_has_a_row_per_case_and_contestant() -> None:
 
 def test_model_suite() -> None:
     content = run_model_suite(
+        CLASSIFIERS,
         models=["internimage_nano", "internimage_nano optimized"],
         batch_sizes=(1,),
-        image_size=64,
+        image_sizes=((64, 64),),
         dtypes=("float32",),
         rounds=1,
         memory=False,
@@ -109,13 +112,14 @@ def test_model_suite() -> None:
 
 def test_unknown_model_is_refused_with_the_choice() -> None:
     with pytest.raises(ValueError, match=r"vgg.*internimage_t"):
-        run_model_suite(models=["vgg"])
+        run_model_suite(CLASSIFIERS, models=["vgg"])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_peak_memory_sees_the_maps() -> None:
-    small = measure_peak("internimage_nano", 1, (64, 64), "float32")
-    large = measure_peak("internimage_nano", 4, (256, 256), "float32")
+    case = {"dtype": "float32", "pass": "forward"}
+    small = measure_peak("models", "internimage_nano", case | {"batch": 1, "height": 64, "width": 64})
+    large = measure_peak("models", "internimage_nano", case | {"batch": 4, "height": 256, "width": 256})
     assert small is not None
     assert large is not None
     # The stem's first map alone is 4 * 128 * 128 * 16 floats = 4 MiB.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``intern25 bench``: the speed of the operator and of whole models on this machine."""
+"""``intern25 bench``: the speed of operators and of whole models on this machine."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ from intern25.cli.options import parse, split_task
 TASKS = {
     "op": "DCNv3 at the shapes of each stage: reference, native kernels, torchvision's deform_conv2d",
     "deform_attn": "the attention of DINO and Mask2Former beside transformers' formulation",
-    "model": "whole models beside timm's convnext_tiny, swin_tiny and resnet50; needs the train extra",
+    "model": "classifiers beside timm's convnext_tiny, swin_tiny and resnet50; needs the train extra",
+    "detector": "Mask R-CNN and DINO beside torchvision's and transformers' detectors; needs the hf extra",
+    "segmenter": "UperNet beside transformers' on ConvNeXt and Swin; needs the hf extra",
 }
+
+_SUITES = {"detector": "detectors", "segmenter": "segmenters"}
+"""Task to the name of its suite."""
 
 _DESCRIPTION = (
     "Contestants take turns, so that ratios hold on a busy machine; losses are shown as wins are. "
@@ -38,15 +43,9 @@ Shape = TypeVar("Shape", bound=_Named)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OperatorOptions:
-    """Options of ``intern25 bench op`` and ``intern25 bench deform_attn``."""
+class BenchOptions:
+    """Options of every task."""
 
-    shapes: str = "*"
-    """Pattern of the shapes to run, such as 'T 224*' or '*decoder*'."""
-    dtypes: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
-    """Types of the tensors."""
-    passes: tuple[Literal["forward", "train"], ...] = ("forward", "train")
-    """train is forward and backward."""
     rounds: int = 5
     """Turns of each contestant."""
     threads: int | None = None
@@ -58,7 +57,32 @@ class OperatorOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ModelOptions:
+class OperatorOptions(BenchOptions):
+    """Options of ``intern25 bench op`` and ``intern25 bench deform_attn``."""
+
+    shapes: str = "*"
+    """Pattern of the shapes to run, such as 'T 224*' or '*decoder*'."""
+    dtypes: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
+    """Types of the tensors."""
+    passes: tuple[Literal["forward", "train"], ...] = ("forward", "train")
+    """train is forward and backward."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WholeModelOptions(BenchOptions):
+    """Options of ``intern25 bench detector`` and ``intern25 bench segmenter``."""
+
+    models: tuple[str, ...] = ()
+    """Models to run; all by default."""
+    image_sizes: tuple[tuple[int, int], ...] = ()
+    """Height and width of the images, of one size or several; by default 800 1333 for detectors and
+    512 512 512 2048 for segmenters."""
+    no_memory: bool = False
+    """Leave out peak memory, which needs a process for each case."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelOptions(BenchOptions):
     """Options of ``intern25 bench model``."""
 
     models: tuple[str, ...] = ()
@@ -73,14 +97,6 @@ class ModelOptions:
     """train is forward and backward."""
     no_memory: bool = False
     """Leave out peak memory, which needs a process for each case."""
-    rounds: int = 5
-    """Turns of each contestant."""
-    threads: int | None = None
-    """Threads of torch; by default as they are."""
-    output: Path | None = None
-    """File for the results (.json)."""
-    json: bool = False
-    """Print the results as one JSON object instead of a table."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -92,12 +108,16 @@ def run(arguments: Sequence[str]) -> int:
         operator = parse(OperatorOptions, rest, command=f"bench {task}", description=_DESCRIPTION)
         _check(operator)
         return _finish(_run_operator(operator) if task == "op" else _run_attention(operator), operator)
-    model = parse(ModelOptions, rest, command="bench model", description=_DESCRIPTION)
-    _check(model)
-    return _finish(_run_model(model), model)
+    if task == "model":
+        model = parse(ModelOptions, rest, command="bench model", description=_DESCRIPTION)
+        _check(model)
+        return _finish(_run_models(model), model)
+    whole = parse(WholeModelOptions, rest, command=f"bench {task}", description=_DESCRIPTION)
+    _check(whole)
+    return _finish(_run_whole_models(_SUITES[task], whole), whole)
 
 
-def _check(options: OperatorOptions | ModelOptions) -> None:
+def _check(options: BenchOptions) -> None:
     """Refuse before minutes of measuring what would fail after them."""
     if options.rounds < 1:
         raise ValueError(f"--rounds {options.rounds} must be 1 or more")
@@ -108,7 +128,7 @@ def _check(options: OperatorOptions | ModelOptions) -> None:
 
 
 def _run_operator(options: OperatorOptions) -> dict[str, Any]:
-    from intern25.evaluation.benchmark import OPERATOR_SHAPES, run_operator_suite
+    from intern25.evaluation.operator_benchmark import OPERATOR_SHAPES, run_operator_suite
 
     return run_operator_suite(
         shapes=_chosen(OPERATOR_SHAPES, options.shapes),
@@ -142,16 +162,32 @@ def _chosen(shapes: Sequence[Shape], pattern: str) -> list[Shape]:
     return chosen
 
 
-def _run_model(options: ModelOptions) -> dict[str, Any]:
-    from intern25.evaluation.benchmark import run_model_suite
-    from intern25.evaluation.contestants import MODELS
+def _run_models(options: ModelOptions) -> dict[str, Any]:
+    from intern25.evaluation.classifier_suite import CLASSIFIERS
+    from intern25.evaluation.model_benchmark import run_model_suite
 
     return run_model_suite(
-        models=options.models or tuple(MODELS),
+        CLASSIFIERS,
+        models=options.models,
         batch_sizes=options.batch_sizes,
-        image_size=options.image_size,
+        image_sizes=((options.image_size, options.image_size),),
         dtypes=options.dtypes,
         passes=options.passes,
+        rounds=options.rounds,
+        threads=options.threads,
+        memory=not options.no_memory,
+        report=_report,
+    )
+
+
+def _run_whole_models(suite: str, options: WholeModelOptions) -> dict[str, Any]:
+    from intern25.evaluation.model_benchmark import run_model_suite
+    from intern25.evaluation.suites import SUITES
+
+    return run_model_suite(
+        SUITES[suite],
+        models=options.models,
+        image_sizes=options.image_sizes,
         rounds=options.rounds,
         threads=options.threads,
         memory=not options.no_memory,
@@ -163,7 +199,7 @@ def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _finish(results: dict[str, Any], options: OperatorOptions | ModelOptions) -> int:
+def _finish(results: dict[str, Any], options: BenchOptions) -> int:
     text = json.dumps(results, indent=1)
     if options.output is not None:
         from intern25.weights.files import write_whole

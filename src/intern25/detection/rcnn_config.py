@@ -167,6 +167,8 @@ MASK_RCNN_NANO = MaskRCNNConfig(
     mask_head_channels=96,
 )
 """For small pictures (320x240 to 640x480) and a CPU."""
+FASTER_RCNN_NANO = replace(MASK_RCNN_NANO, with_mask=False)
+"""The same for data without masks (arXiv:1506.01497)."""
 MASK_RCNN_T = MaskRCNNConfig(backbone=replace(INTERNIMAGE_T, layer_scale=1.0, drop_path=0.2))
 MASK_RCNN_S = MaskRCNNConfig(backbone=replace(INTERNIMAGE_S, layer_scale=1.0, drop_path=0.3))
 MASK_RCNN_B = MaskRCNNConfig(backbone=replace(INTERNIMAGE_B, layer_scale=1.0, drop_path=0.4))

@@ -7,27 +7,26 @@ import gc
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from intern25.evaluation.contestants import build, model_input
+from intern25.evaluation.contestants import Size
+from intern25.evaluation.suites import SUITES
 
 _PROCESS = Path("/proc/self")
-_WARM_UP_SIZE = (64, 64)
+_WARM_UP_SIDE = 64
 
 
-def measure_peak(
-    name: str, batch: int, size: tuple[int, int], dtype: str, *, training: bool = False
-) -> float | None:
+def measure_peak(suite: str, name: str, case: Mapping[str, Any]) -> float | None:
     """High-water mark of resident memory during one pass over that of the loaded model, in MiB.
 
     Args:
-        name: Row of ``contestants.MODELS``.
-        batch: Images in the batch.
-        size: (height, width).
-        dtype: ``"float32"`` or ``"bfloat16"``.
-        training: A forward and backward pass instead of a forward pass.
+        suite: Name out of ``suites.SUITES``.
+        name: One of its contestants.
+        case: Of a row of the suite: ``batch``, ``height``, ``width``, ``dtype`` and ``pass``.
 
     Returns:
         MiB, or None where the system does not tell (anything but Linux).
@@ -37,7 +36,7 @@ def measure_peak(
     """
     if not (_PROCESS / "status").exists():
         return None
-    task = json.dumps([name, batch, list(size), dtype, training, torch.get_num_threads()])
+    task = json.dumps([suite, name, dict(case), torch.get_num_threads()])
     command = [sys.executable, "-m", "intern25.evaluation.memory", task]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -45,12 +44,16 @@ def measure_peak(
     return float(done.stdout)
 
 
-def _measure_here(name: str, batch: int, size: tuple[int, int], dtype_name: str, training: bool) -> float:
-    dtype = getattr(torch, dtype_name)
-    model = build(name, dtype, training=training)
+def _measure_here(suite_name: str, name: str, case: Mapping[str, Any]) -> float:
+    suite = SUITES[suite_name]
+    contestant, dtype = suite.contestants[name], getattr(torch, case["dtype"])
+    training = case["pass"] == "train"
+    model = contestant.prepared(contestant.fresh(), dtype, training=training)
     # A first pass on a small image loads libraries and starts threads; they are not the model's.
-    _run(model, model_input(name, 2, _WARM_UP_SIZE if "swin" not in name else size, dtype), training)
-    images = model_input(name, batch, size, dtype)
+    side = max(_WARM_UP_SIDE, suite.smallest_side)
+    small: Size = contestant.fixed_size or (side, side)
+    _run(model, contestant.images(2, small, dtype), training)
+    images = contestant.images(case["batch"], (case["height"], case["width"]), dtype)
     model.zero_grad(set_to_none=True)
     gc.collect()
     before = _status("VmRSS")
@@ -77,9 +80,9 @@ def _status(field: str) -> int:
 
 def main() -> None:
     """Measure the task in the first argument and write the MiB to standard output."""
-    name, batch, size, dtype, training, threads = json.loads(sys.argv[1])
+    suite, name, case, threads = json.loads(sys.argv[1])
     torch.set_num_threads(threads)
-    sys.stdout.write(f"{_measure_here(name, batch, tuple(size), dtype, training)}\n")
+    sys.stdout.write(f"{_measure_here(suite, name, case)}\n")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from intern25.detection.rcnn_config import (
     CASCADE_L,
     CASCADE_XL,
     CASCADE_XL_CROWDHUMAN,
+    FASTER_RCNN_NANO,
     MASK_RCNN_B,
     MASK_RCNN_NANO,
     MASK_RCNN_S,
@@ -62,6 +63,7 @@ BACKBONES: Mapping[str, InternImageConfig] = MappingProxyType(
 
 DETECTORS: Mapping[str, ModelConfig] = MappingProxyType(
     {
+        "faster_rcnn_internimage_nano": FASTER_RCNN_NANO,
         "mask_rcnn_internimage_nano": MASK_RCNN_NANO,
         "mask_rcnn_internimage_t": MASK_RCNN_T,
         "mask_rcnn_internimage_s": MASK_RCNN_S,

@@ -240,6 +240,18 @@ DETECTION = (
         file="dino_4scale_cbinternimage_h_objects365_20classes.pth",
         pretraining=_OBJECTS365,
     ),
+    ModelCard(
+        id="faster_rcnn_internimage_nano_bccd",
+        architecture="faster_rcnn_internimage_nano",
+        num_classes=3,
+        classes="bccd",
+        preprocessing=DetectionPreprocessing(long_side=427, short_side=320),
+        source="package",
+        file="faster_rcnn_internimage_nano_bccd.safetensors",
+        metrics={"box_ap": 61.1},
+        pretraining="Caltech-101, then BCCD, trained by this project",
+        licence="MIT (trained on BCCD, MIT, and Caltech-101, CC BY 4.0)",
+    ),
 )
-"""Published detectors. The two that end in ``classes`` are where the others of CB-InternImage-H started:
+"""Published detectors, and our own nano. The two that end in ``classes`` are where the others of CB-InternImage-H started:
 trained on Objects365, with outputs for the classes of COCO and of Pascal VOC."""

@@ -321,6 +321,18 @@ SEGMENTATION = (
         counted_size=(480, 480),
         pretraining=f"{_HUGE}, then NYU Depth V2",
     ),
+    ModelCard(
+        id="upernet_internimage_nano_camvid",
+        architecture="upernet_internimage_nano",
+        num_classes=11,
+        classes="camvid",
+        preprocessing=SegmentationPreprocessing(long_side=480, short_side=360),
+        source="package",
+        file="upernet_internimage_nano_camvid.safetensors",
+        metrics={"miou": 71.1},
+        pretraining="Caltech-101, then CamVid, trained by this project",
+        licence="research only, as CamVid",
+    ),
 )
-"""Published segmenters. UperNet and SegFormer heads for streets have 150 outputs, of which the 19 first are
+"""Published segmenters, and our own nano. UperNet and SegFormer heads for streets have 150 outputs, of which the 19 first are
 the classes of Cityscapes and the others mean nothing; the Mapillary models answer in these classes too."""

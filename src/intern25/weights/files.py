@@ -193,11 +193,19 @@ def _read_kind(text: str) -> ModelKind:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
-    """Write a safetensors file, whole or not at all."""
+    """Write a safetensors file, whole or not at all.
+
+    Raises:
+        OSError: It could not be written; what was at ``path`` is as it was.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     plain = stand_alone(tensors)
-    write_whole(path, lambda temporary: save_file(plain, temporary, metadata=dict(header)))
+    try:
+        write_whole(path, lambda temporary: save_file(plain, temporary, metadata=dict(header)))
+    except SafetensorError as error:
+        raise OSError(f"cannot write the weights {path}: {error}") from error
 
 
 def stand_alone(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import warnings
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -93,8 +94,12 @@ def read_pickle(path: Path) -> object:
 
 
 def _load(path: Path) -> object:
+    mapped = zipfile.is_zipfile(path) or None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None)
+        with warnings.catch_warnings():
+            # Of an unusual pickle protocol; what cannot be read is said by an error.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError:
         raise
     except Exception as error:  # torch raises many kinds for one cause

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The suites behind ``intern25 bench``: the operator per stage shape, whole models beside their peers.
-
-Both return the JSON-able contents of a result file (``evaluation/timing.py``) and write nothing. Contestants
-take turns in one process; peak memory is measured in fresh processes. Losses are reported as wins are.
-"""
+"""The suite behind ``intern25 bench op``: DCNv3 per stage shape beside other ways to compute it."""
 
 from __future__ import annotations
 
@@ -15,8 +11,6 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from intern25.evaluation.contestants import BASELINE, MODELS, build, model_input
-from intern25.evaluation.memory import measure_peak
 from intern25.evaluation.passes import (
     DType,
     Pass,
@@ -103,110 +97,6 @@ def run_operator_suite(
                     rows += result_rows(case, take_turns(contestants, rounds=rounds), baseline=baseline)
         settings = {"rounds": rounds, "offsets": "normal, one pixel", "layout": "NHWC, softmax included"}
         return result_file("operator", settings, rows)
-
-
-def run_model_suite(
-    *,
-    models: Sequence[str] = tuple(MODELS),
-    batch_sizes: Sequence[int] = (1, 8),
-    image_size: int | tuple[int, int] = 224,
-    dtypes: Sequence[DType] = get_args(DType),
-    passes: Sequence[Pass] = get_args(Pass),
-    rounds: int = 5,
-    threads: int | None = None,
-    memory: bool = True,
-    report: Report | None = None,
-) -> dict[str, Any]:
-    """Time whole models with random weights, offsets of about one pixel, beside timm's.
-
-    bfloat16 models hold all their weights in bfloat16. Optimized models have no training step.
-
-    Args:
-        models: Names out of ``contestants.MODELS``.
-        batch_sizes: Images in a batch.
-        image_size: Side, or (height, width).
-        dtypes: Types of weights and images.
-        passes: ``"forward"`` in inference mode, ``"train"`` for forward and backward in training mode.
-        rounds: Turns of each contestant.
-        threads: Torch's threads; None keeps them.
-        memory: Also measure each row's peak memory, in a process of its own.
-        report: Called with a line before each case.
-
-    Returns:
-        Contents of a result file with one row per case and contestant; ratios are to timm's convnext_tiny, or
-        to the first model where that does not take part.
-
-    Raises:
-        ValueError: A name in ``models`` is unknown.
-        ImportError: timm is missing.
-    """
-    unknown = [name for name in models if name not in MODELS]
-    if unknown or not models:
-        raise ValueError(f"unknown models {unknown}; choose out of {', '.join(MODELS)}")
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    rows: list[dict[str, Any]] = []
-    with torch_threads(threads):
-        for dtype in dtypes:
-            for kind in passes:
-                names = [name for name in models if kind == "forward" or MODELS[name].can_train]
-                if not names:
-                    continue
-                rows += _time_models(names, batch_sizes, size, dtype, kind, rounds, report)
-        if memory:
-            rows = _with_memory(rows, size, report)
-        return result_file("models", {"rounds": rounds, "image_size": list(size)}, rows)
-
-
-def _time_models(
-    names: Sequence[str],
-    batch_sizes: Sequence[int],
-    size: tuple[int, int],
-    dtype: DType,
-    kind: Pass,
-    rounds: int,
-    report: Report | None,
-) -> list[dict[str, Any]]:
-    built = {name: build(name, getattr(torch, dtype), training=kind == "train") for name in names}
-    baseline = BASELINE if BASELINE in built else names[0]
-    rows = []
-    for batch in batch_sizes:
-        say(report, f"batch {batch} {dtype} {kind}")
-        contestants = {
-            name: _model_pass(model, model_input(name, batch, size, getattr(torch, dtype)), kind)
-            for name, model in built.items()
-        }
-        case = {"batch": batch, "height": size[0], "width": size[1], "dtype": dtype, "pass": kind}
-        rows += result_rows(case, take_turns(contestants, rounds=rounds), baseline=baseline)
-    return rows
-
-
-def _with_memory(
-    rows: list[dict[str, Any]], size: tuple[int, int], report: Report | None
-) -> list[dict[str, Any]]:
-    for row in rows:
-        case = row["case"]
-        say(report, f"memory of {row['contestant']} batch {case['batch']} {case['dtype']} {case['pass']}")
-        peak = measure_peak(
-            row["contestant"], case["batch"], size, case["dtype"], training=case["pass"] == "train"
-        )
-        row["peak_mib"] = peak
-    return rows
-
-
-def _model_pass(model: torch.nn.Module, images: Tensor, kind: Pass) -> Callable[[], object]:
-    if kind == "forward":
-
-        def forward() -> None:
-            with torch.inference_mode():
-                model(images)
-
-        return forward
-
-    def step() -> None:
-        model.zero_grad(set_to_none=True)
-        model(images).float().square().mean().backward()
-
-    return step
 
 
 def _operator_contestants(
