@@ -230,6 +230,8 @@ CASES: dict[str, Callable[[Place], list[str]]] = {
     ),
     "no frames asked for": lambda p: detect(p, "--frame-step", "0"),
     "scale of zero": lambda p: segment(p, "--scales", "0"),
+    "scale that no memory holds": lambda p: segment(p, "--scales", "50"),
+    "drawings into the folder of the pictures": lambda p: detect(p, "--output", str(p.picture.parent)),
     "mirrored views of panoptic segments": lambda p: segment(p, "--task", "panoptic", "--flip"),
     "tiles of panoptic segments": lambda p: segment(p, "--task", "panoptic", "--tile", "800"),
     "no instances asked for": lambda p: segment(p, "--task", "instance", "--max-instances", "0"),

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from tests.training.shapes import SHAPES, write_detection, write_segmentation
 
+from intern25.cli.evaluate_downstream import warn_of_names
 from intern25.cli.main import main
+from intern25.data.class_names import ClassNames
 from intern25.training import detection
 from intern25.training.detection_config import DetectionTrainConfig
 from intern25.training.detection_recipes import recipe_official_detection
@@ -94,3 +96,28 @@ def test_train_and_evaluate_a_segmenter(tmp_path: Path, capsys: pytest.CaptureFi
     assert report["images"] == 2
     assert [row["name"] for row in report["classes"]] == ["background", *SHAPES]
     assert "background" in run([*evaluate, "--per-class"], capsys)
+
+
+@pytest.mark.parametrize("task", ["detect", "segment"])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--batch-size", "0"], "--batch-size 0 must be 1 or more"),
+        (["--workers", "-1"], "--workers -1 must be 0 or more"),
+    ],
+)
+def test_numbers_that_no_data_make_right(
+    task: str, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", task, "--data", "none", "--model", "none", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_classes_of_other_names_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    own = ClassNames(en=("cat", "dog", "class 2"), zh=("猫", "狗", "类别 2"))
+    warn_of_names(own, ClassNames(en=("cat", "dog", "bus"), zh=("猫", "狗", "公交车")))
+    warn_of_names(own, ClassNames(en=("dog",), zh=("狗",)))  # another number is an error elsewhere
+    assert not caplog.records
+    warn_of_names(own, ClassNames(en=("dog", "cat", "bus"), zh=("狗", "猫", "公交车")))
+    assert "2 of 3 classes have other names" in caplog.text
+    assert "the first is 0: 'cat' of the model, 'dog' of the data" in caplog.text

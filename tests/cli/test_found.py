@@ -115,6 +115,34 @@ def test_coco_results_are_read_by_cocos_tools(folder: Path, tmp_path: Path) -> N
     assert len(loaded.getAnnIds(imgIds=[139])) == 3
 
 
+def test_what_is_done_is_kept_when_the_rest_is_stopped(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = itertools.count()
+    found = ColorDetector.forward
+
+    def stop_at_the_second(self: ColorDetector, *arguments: object, **options: object) -> object:
+        if next(calls):
+            raise KeyboardInterrupt
+        return found(self, *arguments, **options)
+
+    monkeypatch.setattr(ColorDetector, "forward", stop_at_the_second)
+    words = ["detect", str(folder), "--model", "detector", "--batch-size", "1", "--save", "coco"]
+    assert main([*words, "--output", str(tmp_path)]) == 130
+    assert len(json.loads((tmp_path / "coco_images.json").read_text())["images"]) == 1
+    assert len(json.loads((tmp_path / "coco_results.json").read_text())) == 3
+
+
+@pytest.mark.parametrize("font", ["absent.ttf", "text.ttf"])
+def test_a_wrong_font_is_named(
+    folder: Path, tmp_path: Path, font: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.ttf").write_text("no font")
+    words = ["detect", str(folder), "--model", "detector", "--output", str(tmp_path / "drawn")]
+    assert main([*words, "--font", str(tmp_path / font)]) == 2
+    assert str(tmp_path / font) in capsys.readouterr().err
+
+
 def test_cocos_classes_have_cocos_numbers() -> None:
     ids = category_ids(class_names("coco"))
     assert (len(ids), ids[0], ids[11], ids[-1]) == (80, 1, 13, 90)

@@ -64,6 +64,13 @@ def test_sliding_averages_scores_by_counts() -> None:
     torch.testing.assert_close(found, expected)
 
 
+def test_a_scale_beyond_memory_is_refused() -> None:
+    model = Blur()
+    with pytest.raises(ValueError, match=r"scales=\(1.0, 50.0\) must be at most 4"):
+        segment(model, torch.randn(1, 3, 32, 32), scales=(1.0, 50.0))
+    assert not model.seen
+
+
 def test_views_are_averaged_after_the_softmax() -> None:
     model, x = Blur(), torch.randn(2, 3, 32, 64)
     one = segment(model, x)

@@ -48,7 +48,7 @@ def test_dice() -> None:
         overlap = sum(p[c] for label, p in pixels if label == c)
         total = sum(p[c] for _, p in pixels) + sum(label == c for label, _ in pixels)
         terms.append(1 - (2 * overlap + 1) / (total + 1))
-    assert semantic_dice(SCORES, LABELS).item() == pytest.approx(sum(terms) / 3, rel=1e-12)
+    assert semantic_dice(SCORES.softmax(1), LABELS).item() == pytest.approx(sum(terms) / 3, rel=1e-12)
     losses = semantic_losses(SCORES, LABELS, dice_weight=0.5)
     assert losses["loss_dice"].item() == pytest.approx(0.5 * sum(terms) / 3, rel=1e-12)
 
@@ -56,7 +56,9 @@ def test_dice() -> None:
 def test_dice_looks_at_classes_that_occur() -> None:
     two = torch.where(LABELS == 2, 255, LABELS)
     with_third = torch.cat((SCORES, torch.full_like(SCORES[:, :1], -1e3)), 1)
-    torch.testing.assert_close(semantic_dice(with_third, two), semantic_dice(SCORES, two))
+    torch.testing.assert_close(
+        semantic_dice(with_third.softmax(1), two), semantic_dice(SCORES.softmax(1), two)
+    )
 
 
 def test_nothing_but_ignored_pixels() -> None:

@@ -20,6 +20,7 @@ from intern25.training.detection import prepare_detection_data, train_detector
 from intern25.training.detection_config import DetectionTrainConfig
 from intern25.weights.create import create_model
 from intern25.weights.files import read_metadata
+from tests.data.made_files import coco_document, coco_files, write_files
 from tests.training.coloured import ColourDetector
 from tests.training.conftest import finish, launch
 from tests.training.shapes import SHAPES, write_detection
@@ -56,6 +57,15 @@ def config(shapes: Path, tmp_path: Path) -> DetectionTrainConfig:
         tensorboard=False,
         device="cpu",
     )
+
+
+def test_classes_without_a_training_object_are_named(config: DetectionTrainConfig, tmp_path: Path) -> None:
+    rows = [row for row in coco_document()["annotations"] if row["category_id"] == 2]
+    files = {**coco_files(coco_document(annotations=rows)), **coco_files(split="val")}
+    data, reporter = write_files(tmp_path, files), Collected()
+    config = replace(config, data=str(data), batch_size=1, max_seconds=1e-3)
+    train_detector(config, model=ColourDetector(), reporter=reporter)
+    assert "no training object of 1 classes: tree" in reporter.messages
 
 
 def test_colour_detector_learns_and_its_files_are_written(config: DetectionTrainConfig) -> None:

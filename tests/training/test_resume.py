@@ -83,10 +83,18 @@ def test_finished_run_is_left_as_it_is(config: TrainConfig) -> None:
 
 def test_other_settings_are_refused(config: TrainConfig) -> None:
     train(replace(config, epochs=1))
-    with pytest.raises(ValueError, match="belongs to a run with other settings"):
+    with pytest.raises(ValueError, match=r"belongs to a run with other settings.*: epochs was 1, is 2"):
         train(replace(config, epochs=2))
     with pytest.raises(ValueError, match="already holds a run"):
         train(replace(config, epochs=1, resume=False))
+
+
+def test_what_a_killed_run_left_half_written_is_removed(config: TrainConfig) -> None:
+    output = Path(config.output)
+    output.mkdir(parents=True)
+    (output / ".last.ckpt.x1y2.part").write_bytes(b"half")
+    assert not train(replace(config, max_seconds=1e-3)).finished
+    assert not list(output.glob(".*"))
 
 
 def test_muon_resumes_to_the_same_numbers(config: TrainConfig, tmp_path: Path) -> None:

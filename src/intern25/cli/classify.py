@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from intern25.cli.options import parse
-from intern25.cli.pictures import OutputNames, exit_status, predict_pictures, report_failure
+from intern25.cli.pictures import (
+    OutputNames,
+    exit_status,
+    predict_pictures,
+    prepare_output,
+    report_failure,
+)
 from intern25.cli.progress import track
 from intern25.defaults import DEFAULT_CLASSIFIER
 
@@ -58,8 +64,7 @@ def run(arguments: Sequence[str]) -> int:
     from intern25.cli.sources import expand_sources
 
     pictures = expand_sources(options.sources)
-    if options.output is not None:
-        options.output.mkdir(parents=True, exist_ok=True)
+    prepare_output(options.output, pictures)
     from intern25.predictors import ClassificationPredictor, load_as
 
     predictor = load_as(

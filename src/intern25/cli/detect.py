@@ -45,11 +45,11 @@ def run(arguments: Sequence[str]) -> int:
         raise ValueError(f"--threshold {options.threshold} must be from 0 to 1")
     if options.max_detections < 1:
         raise ValueError(f"--max-detections {options.max_detections} must be 1 or more")
+    from intern25.cli.pictures import prepare_output
     from intern25.cli.sources import expand_sources
 
     sources = expand_sources(options.sources, with_videos=True)
-    if options.output is not None:
-        options.output.mkdir(parents=True, exist_ok=True)
+    prepare_output(options.output, sources)
     check_model(options.model, DEFAULT_DETECTOR, task="detection")
     from intern25.cli.coco_file import CocoFile
     from intern25.cli.found import FoundRun

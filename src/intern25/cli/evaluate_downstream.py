@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,11 @@ from intern25.cli.options import parse
 from intern25.defaults import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 
 if TYPE_CHECKING:
+    from intern25.data.class_names import ClassNames
     from intern25.evaluation.detection import DetectionReport
     from intern25.evaluation.semantic import SemanticReport
+
+_LOGGER = logging.getLogger(__name__)
 
 _DETECT = (
     "Average precision of a detector. The data: COCO json, LVIS, Objects365, Open Images, Pascal VOC, YOLO "
@@ -91,6 +95,7 @@ class SegmentationOptions(DataOptions):
 def run_detection(arguments: Sequence[str]) -> int:
     """Run ``eval detect`` and return the exit status."""
     options = parse(DetectionOptions, arguments, command="eval detect", description=_DETECT)
+    _check(options)
     report = _evaluate_detection(options)
     print(report.to_json() if options.json else "\n".join(_detection_lines(report, options.per_class)))
     return DONE
@@ -99,9 +104,30 @@ def run_detection(arguments: Sequence[str]) -> int:
 def run_segmentation(arguments: Sequence[str]) -> int:
     """Run ``eval segment`` and return the exit status."""
     options = parse(SegmentationOptions, arguments, command="eval segment", description=_SEGMENT)
+    _check(options)
     report = _evaluate_segmentation(options)
     print(report.to_json() if options.json else "\n".join(_segmentation_lines(report, options.per_class)))
     return DONE
+
+
+def _check(options: DataOptions) -> None:
+    """Raise ValueError for values that no data can make right."""
+    for name, value, least in (("--batch-size", options.batch_size, 1), ("--workers", options.workers, 0)):
+        if value < least:
+            raise ValueError(f"{name} {value} must be {least} or more")
+
+
+def warn_of_names(model: ClassNames, data: ClassNames) -> None:
+    """Say where model and data name a class differently: scores compare numbers, not names."""
+    pairs = enumerate(zip(model.en, data.en, strict=False))
+    other = [(label, own, theirs) for label, (own, theirs) in pairs if own not in (theirs, f"class {label}")]
+    if other and len(model) == len(data):
+        label, own, theirs = other[0]
+        _LOGGER.warning(
+            "%d of %d classes have other names in the data, the first is %d: %r of the model, %r of the "
+            "data; classes are compared by number",
+            len(other), len(data), label, own, theirs,
+        )  # fmt: skip
 
 
 def _evaluate_detection(options: DetectionOptions) -> DetectionReport:
@@ -113,6 +139,7 @@ def _evaluate_detection(options: DetectionOptions) -> DetectionReport:
     images = read_detection(options.data, options.format, split=options.split, images=options.images)
     images, defects = without_defects(images, skip_bad=options.skip_bad)
     predictor = load_as(DetectionPredictor, options.model, device=options.device)
+    warn_of_names(predictor.classes, images.classes)
     stated = predictor.preprocessing
     preprocessing = dataclasses.replace(
         stated,
@@ -143,6 +170,7 @@ def _evaluate_segmentation(options: SegmentationOptions) -> SemanticReport:
     images = read_semantic(options.data, cast(Any, options.format), split=options.split)
     images, defects = without_defects(images, skip_bad=options.skip_bad)
     predictor = load_as(SegmentationPredictor, options.model, device=options.device)
+    warn_of_names(predictor.classes, images.classes)
     report = evaluate_segmentation(
         cast(Any, predictor.model),
         images,

@@ -58,11 +58,13 @@ class FoundRun(Generic[Found]):
         if any(map(is_video, sources)) and set(self.options.save) - {"json"}:
             raise ValueError("--save masks and --save coco are for pictures; videos have --save json")
         failed = 0
-        for videos, group in itertools.groupby(sources, key=is_video):
-            names = list(group)
-            failed += sum(map(self._video, names)) if videos else self._pictures(names, label)
-        if "coco" in self.options.save and self.options.output is not None:
-            self.coco.write(self.options.output)
+        try:
+            for videos, group in itertools.groupby(sources, key=is_video):
+                names = list(group)
+                failed += sum(map(self._video, names)) if videos else self._pictures(names, label)
+        finally:  # what is done is not lost when the rest is stopped
+            if "coco" in self.options.save and self.options.output is not None:
+                self.coco.write(self.options.output)
         return exit_status(failed, len(sources))
 
     def _pictures(self, names: Sequence[str], label: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import importlib
 import io
 import logging
@@ -97,14 +98,36 @@ def _run(command: str, arguments: list[str]) -> int:
         return 0
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
         logging.getLogger(__name__).debug("traceback of the error below", exc_info=True)
-        print(f"intern25: error: {_one_line(error)}", file=sys.stderr)
+        print(f"intern25: error: {error_text(error)}", file=sys.stderr)
         return USER_ERROR
     return status
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text or type(error).__name__
+def error_text(error: BaseException) -> str:
+    """Return the message as one line; rows of a list in it, which begin with two blanks, stay rows."""
+    text = _system_text(error) if isinstance(error, OSError) else str(error)
+    rows = "\n  ".join(" ".join(row.split()) for row in text.split("\n  "))
+    return rows or type(error).__name__
+
+
+_WAYS_OUT = {
+    errno.ENOSPC: "make room and run the command again",
+    errno.EDQUOT: "make room and run the command again",
+    errno.EACCES: "mend its permissions or choose another place",
+    errno.EPERM: "mend its permissions or choose another place",
+    errno.EROFS: "choose another place",
+    errno.EEXIST: "choose another name",
+    errno.ENOTDIR: "choose another place",
+}
+
+
+def _system_text(error: OSError) -> str:
+    """Text of an error of the system: the file before the trouble, and what can be done about it."""
+    if error.errno is None or not error.strerror:
+        return str(error)
+    parts = [error.strerror, _WAYS_OUT.get(error.errno, "")]
+    text = "; ".join(part for part in parts if part)
+    return text if error.filename is None else f"{error.filename}: {text}"
 
 
 def _detach_stdout() -> None:

@@ -47,6 +47,8 @@ def check_options(options: PictureOptions) -> None:
             raise ValueError(f"{name} {value} must be 1 or more")
     if options.save and options.output is None:
         raise ValueError(f"--save {' '.join(options.save)} needs a folder: --output DIR")
+    if options.font is not None and not options.font.is_file():
+        raise ValueError(f"--font {options.font} is no file; give the path of a .ttf, .ttc or .otf")
 
 
 def check_model(name: str, default: str, *, task: str) -> None:

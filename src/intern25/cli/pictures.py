@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from intern25.results import Classification, Detections, PanopticMap, SemanticMap
 
+_DRAWN_SUFFIXES = {".png", ".mp4"}
+
 Result = TypeVar("Result", "Classification", "Detections", "SemanticMap", "PanopticMap")
 
 
@@ -46,6 +48,22 @@ def exit_status(failed: int, total: int) -> int:
     if total > 1:
         print(f"intern25: {failed} of {total} pictures could not be read", file=sys.stderr)
     return SOME_FAILED if failed < total else USER_ERROR
+
+
+def prepare_output(folder: Path | None, sources: Sequence[str]) -> None:
+    """Make the folder for results.
+
+    Raises:
+        ValueError: A source lies in it whose drawing would have the source's own name.
+    """
+    if folder is None:
+        return
+    for source in map(Path, sources):
+        if source.suffix.lower() in _DRAWN_SUFFIXES and source.parent.resolve() == folder.resolve():
+            raise ValueError(
+                f"{source} would be replaced by its own drawing in --output {folder}; choose another folder"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 class OutputNames:

@@ -45,11 +45,11 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(SegmentOptions, arguments, command="segment", description=_DESCRIPTION)
     check_options(options)
     _check(options)
+    from intern25.cli.pictures import prepare_output
     from intern25.cli.sources import expand_sources
 
     sources = expand_sources(options.sources, with_videos=True)
-    if options.output is not None:
-        options.output.mkdir(parents=True, exist_ok=True)
+    prepare_output(options.output, sources)
     check_model(options.model, DEFAULT_SEGMENTER, task="segmentation")
     from intern25.cli.segment_tasks import instance_run, panoptic_run, semantic_run
     from intern25.predictors import SegmentationPredictor, load_as

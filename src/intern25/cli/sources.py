@@ -47,7 +47,7 @@ def expand_sources(sources: Sequence[str], *, with_videos: bool = False) -> list
 def _expand(source: str, suffixes: Set[str]) -> Iterator[str]:
     path = Path(source)
     if source == "-":
-        yield from _lines(sys.stdin.read(), Path())
+        yield from _lines(_read_stdin(), Path())
     elif path.is_dir():
         files = (file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
         yield from map(str, sorted(files))
@@ -57,6 +57,13 @@ def _expand(source: str, suffixes: Set[str]) -> Iterator[str]:
         yield from _lines(_read_list(path), path.parent)
     else:
         yield source
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the list on stdin cannot be read as UTF-8 text: {error}") from error
 
 
 def _read_list(path: Path) -> str:

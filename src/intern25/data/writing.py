@@ -14,9 +14,20 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises:
         ValueError: The folder of ``path`` does not exist.
+        OSError: The disk is full, the folder cannot be written into, ...; what was at ``path`` is as it was.
     """
     if not path.parent.is_dir():
         raise ValueError(f"cannot write {path}: the folder {path.parent} does not exist")
+    try:
+        _write_whole(path, write)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # The user knows the file by its own name, not by the temporary one, if there is a name at all.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     temporary = Path(name)

@@ -50,7 +50,10 @@ def choose_font(language: Language, font: str | os.PathLike[str] | None, size: i
         OSError: ``font`` cannot be read.
     """
     if font is not None:
-        return ImageFont.truetype(os.fspath(font), size), language
+        try:
+            return ImageFont.truetype(os.fspath(font), size), language
+        except OSError as error:
+            raise OSError(f"the font {os.fspath(font)} cannot be read: {error}") from error
     if language == "en":
         return ImageFont.load_default(size), language
     name = find_chinese_font()

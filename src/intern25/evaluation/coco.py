@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -109,6 +110,14 @@ def score_coco(
     )
 
 
+def require_evaluator() -> None:
+    """Raise ImportError where faster-coco-eval is not installed, before there is anything to score."""
+    try:
+        importlib.import_module("faster_coco_eval")
+    except ImportError as error:
+        raise ImportError("scores of detectors need the eval extra: pip install 'intern25[eval]'") from error
+
+
 def run_evaluator(
     annotations: Sequence[Annotation],
     predictions: Sequence[Prediction],
@@ -135,10 +144,9 @@ def run_evaluator(
         ImportError: faster-coco-eval is not installed.
         ValueError: As in :func:`score_coco`.
     """
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as error:
-        raise ImportError("scores of detectors need the eval extra: pip install 'intern25[eval]'") from error
+    require_evaluator()
+    from faster_coco_eval import COCO, COCOeval_faster
+
     if len(annotations) != len(predictions):
         raise ValueError(f"{len(annotations)} annotated pictures but {len(predictions)} predictions")
     pairs = list(zip(annotations, predictions, strict=True))

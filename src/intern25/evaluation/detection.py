@@ -8,14 +8,14 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
 
 from intern25.data.detection.annotations import Annotation, DetectionImages
 from intern25.data.resizing import DetectionPreprocessing
-from intern25.evaluation.coco import CocoScores, Kind, score_coco
+from intern25.evaluation.coco import CocoScores, Kind, require_evaluator, score_coco
 from intern25.evaluation.crowdhuman import CrowdHumanScores, score_crowdhuman
 from intern25.evaluation.lvis import LvisScores, score_lvis
 from intern25.evaluation.predictions import Prediction, predict
@@ -84,9 +84,11 @@ def evaluate_detection(
 
     Raises:
         ImportError: The eval extra is not installed.
-        ValueError: There are no pictures, or the model has another number of classes than the data.
+        ValueError: There are no pictures, the model has another number of classes than the data, or the
+            metric needs what the data do not have.
     """
     check_classes(model, len(images.classes))
+    check_metric(metric, getattr(images, "frequencies", None))
     start = time.perf_counter()
     predictions = predict(
         model,
@@ -130,6 +132,23 @@ def check_classes(model: nn.Module, number: int) -> None:
         )
 
 
+def check_metric(metric: DetectionMetric, frequencies: Sequence[str] | None) -> None:
+    """Refuse a metric that is none, or that needs what the data do not have, before hours of work.
+
+    Raises:
+        ImportError: It needs the eval extra, which is not installed.
+        ValueError: It is unknown, or the classes have no frequencies, which LVIS's needs.
+    """
+    if metric not in get_args(DetectionMetric):
+        raise ValueError(f"metric={metric!r} must be {', '.join(get_args(DetectionMetric))}")
+    if metric == "lvis" and frequencies is None:
+        raise ValueError(
+            "metric='lvis' needs data whose classes have a frequency; use LVIS data or metric='coco'"
+        )
+    if metric in ("coco", "lvis"):
+        require_evaluator()
+
+
 def score_detections(
     annotations: Sequence[Annotation],
     predictions: Sequence[Prediction],
@@ -151,18 +170,13 @@ def score_detections(
         ImportError: The eval extra is not installed.
         ValueError: The metric is unknown, or needs what the data do not have.
     """
+    check_metric(metric, frequencies)
     if metric in ("voc07", "voc12"):
         return score_voc(annotations, predictions, classes, year=2007 if metric == "voc07" else 2012), None
     if metric == "openimages":
         return score_open_images(annotations, predictions, classes), None
     if metric == "crowdhuman":
         return score_crowdhuman(annotations, predictions), None
-    if metric not in ("coco", "lvis"):
-        raise ValueError(f"metric={metric!r} must be coco, lvis, voc07, voc12, openimages or crowdhuman")
-    if metric == "lvis" and frequencies is None:
-        raise ValueError(
-            "metric='lvis' needs data whose classes have a frequency; use LVIS data or metric='coco'"
-        )
 
     def scores(kind: Kind) -> CocoScores | LvisScores:
         if metric == "lvis" and frequencies is not None:

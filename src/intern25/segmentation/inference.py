@@ -22,6 +22,7 @@ MULTIPLE = 32
 """Sides of a rescaled input are rounded up to a multiple of this."""
 # Numbers of one enlarged chunk of classes: 16 MB, enough to be worth the calls.
 _CHUNK = 1 << 22
+_LARGEST_SCALE = 4.0
 
 
 class Window(NamedTuple):
@@ -170,12 +171,16 @@ def check_scales(scales: Sequence[float]) -> Sequence[float]:
 
     Raises:
         TypeError: One number in place of a list.
-        ValueError: There is none, or one is not positive and finite.
+        ValueError: There is none, or one is not positive, or enlarges a picture beyond memory.
     """
     if isinstance(scales, int | float):
         raise TypeError(f"scales={scales} must be a list of numbers: scales=[{scales}]")
     if not scales or not all(0.0 < scale < math.inf for scale in scales):
         raise ValueError(f"scales={tuple(scales)} must be positive numbers, at least one, such as (0.5, 1.0)")
+    if max(scales) > _LARGEST_SCALE:
+        raise ValueError(
+            f"scales={tuple(scales)} must be at most {_LARGEST_SCALE:g}: time and memory grow with the square"
+        )
     return scales
 
 

@@ -36,20 +36,22 @@ def semantic_losses(
     scores = resize(scores.to(torch.promote_types(scores.dtype, torch.float32)), (height, width))
     labels = labels.long()
     weights = scores.new_tensor(class_weights) if class_weights else None
-    entropy = F.cross_entropy(scores, labels, weights, reduction="none", ignore_index=IGNORE)
+    # One pass over all classes of all pixels for both losses: it is a fifth of a small model's training step.
+    log_probability = scores.log_softmax(dim=1)
+    entropy = F.nll_loss(log_probability, labels, weights, reduction="none", ignore_index=IGNORE)
     losses = {"loss_ce": entropy.mean()}
     if dice_weight:
-        losses["loss_dice"] = dice_weight * semantic_dice(scores, labels)
+        losses["loss_dice"] = dice_weight * semantic_dice(log_probability.exp(), labels)
     return losses
 
 
-def semantic_dice(scores: Tensor, labels: Tensor) -> Tensor:
+def semantic_dice(probability: Tensor, labels: Tensor) -> Tensor:
     r"""One minus the soft dice coefficient, averaged over the classes that occur in the batch.
 
     .. math:: 1 - \frac{2 \sum_i p_{ic} t_{ic} + 1}{\sum_i p_{ic} + \sum_i t_{ic} + 1}
 
     Args:
-        scores: ``(N, classes, H, W)`` before softmax; ``p`` is their softmax.
+        probability: ``p``, ``(N, classes, H, W)``.
         labels: ``(N, H, W)`` int64, 255 where ignored; ``t`` is 1 at the pixels of class ``c``.
 
     Returns:
@@ -59,12 +61,13 @@ def semantic_dice(scores: Tensor, labels: Tensor) -> Tensor:
         V-Net, arXiv:1606.04797.
     """
     valid = labels != IGNORE
-    probability = scores.softmax(dim=1) * valid[:, None]
+    classes = probability.shape[1]
+    probability = probability * valid[:, None]
     known = torch.where(valid, labels, 0)
-    overlap = torch.zeros(scores.shape[1], dtype=scores.dtype, device=scores.device)
+    overlap = torch.zeros(classes, dtype=probability.dtype, device=probability.device)
     chosen = probability.gather(1, known[:, None]).flatten()  # 0 where ignored
     overlap = overlap.scatter_add(0, known.flatten(), chosen)
-    counts = torch.bincount(known[valid], minlength=scores.shape[1]).to(scores.dtype)
+    counts = torch.bincount(known[valid], minlength=classes).to(probability.dtype)
     dice = (2 * overlap + DICE_EPS) / (probability.sum(dim=(0, 2, 3)) + counts + DICE_EPS)
     present = counts > 0
     return ((1 - dice) * present).sum() / present.sum().clamp(min=1)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,11 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> Path:
             torch.save({"format": FORMAT_VERSION, **state}, path)
         except RuntimeError as error:
             # torch's zip writer reports a full disk this way.
-            raise OSError(f"cannot write the checkpoint {last}: {error}") from error
+            free = shutil.disk_usage(folder).free / 1e6
+            raise OSError(
+                f"cannot write the checkpoint {last}, {free:.0f} MB are free there; the one before is as it "
+                f"was: make room and run the command again ({error})"
+            ) from error
         if last.exists():
             last.replace(previous)
 

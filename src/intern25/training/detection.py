@@ -27,7 +27,7 @@ from intern25.data.sampling import (
 )
 from intern25.detection.dino import DINO
 from intern25.evaluation.coco import CocoScores
-from intern25.evaluation.detection import evaluate_detection
+from intern25.evaluation.detection import check_metric, evaluate_detection
 from intern25.evaluation.lvis import LvisScores
 from intern25.training.detection_config import DetectionTrainConfig as DetectionTrainConfig
 from intern25.training.downstream import (
@@ -47,6 +47,8 @@ from intern25.training.parameter_rules import FIRST_LAYER_DETECTION, ParameterRu
 from intern25.training.progress import Reporter, Silent
 from intern25.training.run import run_task, start_processes
 from intern25.training.schedule import FactorSchedule
+
+_SHOWN_CLASSES = 8
 
 
 def train_detector(
@@ -128,6 +130,7 @@ def prepare_detection_data(
         validation_fraction=config.validation_fraction,
         seed=config.seed,
     )
+    check_metric(config.metric, splits.val.frequencies)
     masks = _trains_masks(config, splits.train, model)
     defects: list[Defect] = []
     train, val = splits.train, splits.val
@@ -188,6 +191,10 @@ def _report_data(splits: DetectionSplits, masks: bool, defects: list[Defect], re
         f"{len(counts)} classes ({min(counts)} to {max(counts)} a class), "
         f"{'boxes and masks' if masks else 'boxes only'}"
     )
+    absent = [name for name, count in zip(splits.train.classes.en, counts, strict=True) if not count]
+    if absent:
+        shown = ", ".join(absent[:_SHOWN_CLASSES]) + (", ..." if len(absent) > _SHOWN_CLASSES else "")
+        reporter.message(f"no training object of {len(absent)} classes: {shown}")
     report_defects(defects, reporter)
 
 

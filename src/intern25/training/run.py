@@ -259,6 +259,8 @@ def _fingerprint(config: RunConfig, task: Task) -> str:
 
 def _prepare_output(config: RunConfig, output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
+    for leftover in output.glob(".*.part"):  # of a run that was killed while it wrote
+        leftover.unlink(missing_ok=True)
     if not config.resume and (output / "last.ckpt").exists():
         raise ValueError(f"{output} already holds a run; use another output folder, or let it resume")
     write_whole(output / "config.json", lambda path: path.write_text(config.to_json(), encoding="utf-8"))

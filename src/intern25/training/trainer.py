@@ -7,6 +7,7 @@ checkpoint needs no generator states: a run killed anywhere and resumed equals o
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -63,7 +64,7 @@ class LoopSettings:
     save_every_seconds: float
     max_seconds: float
     tensorboard: bool
-    fingerprint: str
+    fingerprint: str  # a JSON object
     """Must be equal on resume: what determines the numbers of the run."""
 
 
@@ -143,10 +144,10 @@ class Trainer:
         if saved is None:
             return False
         if saved["fingerprint"] != self.settings.fingerprint:
+            changes = _changes(json.loads(saved["fingerprint"]), json.loads(self.settings.fingerprint))
             raise ValueError(
                 f"the checkpoint in {self.settings.output} belongs to a run with other settings or data; use "
-                f"another output folder, or remove it. Then: {saved['fingerprint']}; "
-                f"now: {self.settings.fingerprint}"
+                f"another output folder, or remove it: {changes}"
             )
         options = StateDictOptions(full_state_dict=True)
         set_model_state_dict(self.model, saved["model"], options=options)
@@ -338,6 +339,12 @@ class Trainer:
     def _report(self, values: Mapping[str, Any]) -> None:
         if self.accelerator.is_main_process:
             self.reporter.progress(self.state.update, self.settings.num_updates, values)
+
+
+def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Settings that differ between two fingerprints, those that one of them lacks included."""
+    names = [name for name in dict.fromkeys((*then, *now)) if then.get(name) != now.get(name)]
+    return ", ".join(f"{name} was {then.get(name)}, is {now.get(name)}" for name in names)
 
 
 def _plain(value: Tensor) -> Tensor:

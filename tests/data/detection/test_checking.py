@@ -111,6 +111,7 @@ def test_bad_pictures_need_skip_bad(tmp_path: Path, data: bytes | None, message:
         (tmp_path / "set" / "train2017" / "a.png").unlink()
     (defect,) = check(images)
     assert message in str(defect)
+    assert str(defect).count("a.png") == 1
     with pytest.raises(ValueError, match="has 1 defects"):
         without_defects(images, skip_bad=False)
     good, _ = without_defects(images, skip_bad=True)

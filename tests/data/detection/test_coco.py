@@ -133,6 +133,9 @@ ROWS: dict[str, tuple[dict[str, Any], str]] = {
         "annotation 1: its RLE counts sum to 3, but 32 x 40 pixels are 1280",
     ),
     "double id": ({"id": 2}, "annotation 2: its id occurs twice"),
+    "id of many": ({"id": [1]}, r"id \[1\] is a list or an object; write one number or text"),
+    "image of many": ({"image_id": [7]}, r"image_id \[7\] is a list or an object"),
+    "class of many": ({"category_id": {"a": 1}}, "category_id {'a': 1} is a list or an object"),
 }
 
 
@@ -162,6 +165,7 @@ def test_double_pictures_are_listed(tmp_path: Path) -> None:
 
 DOCUMENTS: dict[str, tuple[str, str]] = {
     "cut off": ('{"images": [', "is not valid JSON.*it may be cut off"),
+    "nested without end": ("[" * 100_000, "is not valid JSON"),
     "a list": ("[]", "is not COCO json: it has no list 'images', 'annotations', 'categories'"),
     "no annotations": ('{"images": [], "categories": []}', "has no list 'annotations'"),
     "empty": (json.dumps(coco_document(images=[])), "lists no images"),
@@ -171,6 +175,15 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
         "category ids 1 occur twice",
     ),
     "no ids": (json.dumps(coco_document(categories=[{"name": "a"}])), "every category needs an 'id'"),
+    "mixed ids": (
+        json.dumps(coco_document(categories=[{"id": 1, "name": "a"}, {"id": "2", "name": "b"}])),
+        "all numbers or all text",
+    ),
+    "id of many": (
+        json.dumps(coco_document(categories=[{"id": [1], "name": "a"}])),
+        "all numbers or all text",
+    ),
+    "image with ids": (json.dumps(coco_document(images=[{"id": [1], "file_name": "a"}])), "needs an 'id'"),
     "image without id": (json.dumps(coco_document(images=[{"file_name": "a"}])), "every image needs an 'id'"),
     "no picture": (
         json.dumps(coco_document(images=[{"id": 7, "file_name": "x.png"}])),

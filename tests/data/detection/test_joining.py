@@ -30,7 +30,7 @@ def test_classes_must_be_the_same(tmp_path: Path) -> None:
     one = read_detection(write_files(tmp_path, coco_files(), name="one"))
     names = [{"id": 2, "name": "hut"}, {"id": 5, "name": "bush"}]
     two = read_detection(write_files(tmp_path, coco_files(coco_document(categories=names)), name="two"))
-    with pytest.raises(ValueError, match=r"one.* and .*two.* have different classes"):
+    with pytest.raises(ValueError, match=r"different classes: only in .*one.* tree; only in .*two.* bush"):
         joined([one, two])
     with pytest.raises(ValueError, match="no data sets to join"):
         joined([])

@@ -48,7 +48,14 @@ def test_a_missing_split_is_held_out(tmp_path: Path) -> None:
 def test_the_splits_share_their_classes(tmp_path: Path) -> None:
     other = coco_document(categories=[{"id": 2, "name": "hut"}, {"id": 5, "name": "bush"}])
     files = {**coco_files(), **coco_files(other, split="val")}
-    with pytest.raises(ValueError, match="have different classes"):
+    with pytest.raises(
+        ValueError, match=r"different classes: only in .*train2017.json tree; only in .* bush"
+    ):
+        read_detection_splits(write_files(tmp_path, files))
+    files |= coco_files(
+        coco_document(categories=[{"id": 5, "name": "hut"}, {"id": 2, "name": "tree"}]), "val"
+    )
+    with pytest.raises(ValueError, match=r"the same ones in another order or with other ids"):
         read_detection_splits(write_files(tmp_path, files))
     files = {**coco_files(), **coco_files(split="test")}
     splits = read_detection_splits(write_files(tmp_path, files, name="test set"))

@@ -68,6 +68,27 @@ def test_own_xml_beside_the_pictures(tmp_path: Path) -> None:
     assert listed.annotations[0].labels.tolist() == [1]
 
 
+def test_own_classes_are_those_of_all_splits(tmp_path: Path) -> None:
+    files = {
+        "train/a.xml": xml(("sheep dog", (1, 1, 4, 4), 0), ("dog", (1, 1, 9, 9), 0)),
+        "train/a.png": picture(0),
+        "val/b.xml": xml(("dog", (1, 1, 4, 4), 0), file="b.png"),
+        "val/b.png": picture(1),
+        "test/c.xml": "<annotation>",  # another split's file is another split's trouble
+    }
+    splits = read_detection_splits(write_files(tmp_path, files))
+    assert splits.train.category_ids == splits.val.category_ids == ("dog", "sheep dog")
+    assert splits.val.annotations[0].labels.tolist() == [0]
+
+
+def test_an_object_without_name_is_a_defect(tmp_path: Path) -> None:
+    files = {"a.xml": xml(("", (1, 1, 4, 4), 0), ("wolf", (1, 1, 9, 9), 0)), "a.png": picture(0)}
+    images = read_detection(write_files(tmp_path, files))
+    assert images.category_ids == ("wolf",)
+    (defect,) = images.defects
+    assert str(defect) == "a.xml, annotation 1: it has no name; give it that of its class"
+
+
 def test_two_years_are_two_data_sets(tmp_path: Path) -> None:
     files = {**VOC, **{name.replace("2007", "2012"): data for name, data in VOC.items()}}
     path = write_files(tmp_path, files, name="VOCdevkit")

@@ -84,6 +84,8 @@ def test_yaml_and_lists_of_pictures(tmp_path: Path) -> None:
         ("0.5 0.5 0.5 0.1 0.1", "class 0.5 is not one of the 2 classes (from 0)"),
         ("0 200 150 40 30", "it has pixels where shares of the sides (0..1) are expected"),
         ("0 nan 0.5 0.1 0.1", "it has NaN or infinite values"),
+        ("nan 0.5 0.5 0.1 0.1", "it has NaN or infinite values"),
+        ("1e400 0.5 0.5 0.1 0.1", "it has NaN or infinite values"),
     ],
 )
 def test_bad_lines_are_listed_and_left_out(tmp_path: Path, line: str, problem: str) -> None:

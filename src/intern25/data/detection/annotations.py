@@ -175,14 +175,17 @@ class AnnotationRows:
     def annotation(self, size: Size) -> Annotation:
         """Return what was collected, for a picture of ``size``."""
         has_masks = any(mask is not None for mask in self.masks)
+        with np.errstate(over="ignore"):  # such a box becomes infinite, which the check reports
+            boxes = np.asarray(self.boxes, dtype=np.float32).reshape(-1, 4)
+            areas = np.asarray(self.areas, dtype=np.float32)
         return Annotation(
-            boxes=np.asarray(self.boxes, dtype=np.float32).reshape(-1, 4),
+            boxes=boxes,
             labels=np.asarray(self.labels, dtype=np.int64),
             size=size,
             masks=tuple(self.masks) if has_masks else None,
             crowd=np.asarray(self.crowd, dtype=np.bool_),
             difficult=np.asarray(self.difficult, dtype=np.bool_),
-            areas=np.asarray(self.areas, dtype=np.float32),
+            areas=areas,
             ids=tuple(self.ids),
             negative_labels=tuple(self.negative),
             not_exhaustive_labels=tuple(self.not_exhaustive),

@@ -101,7 +101,9 @@ def _inspect(images: StoredDetectionImages, index: int, masks: bool) -> _Finding
         picture = images.image(index)
     except ImageDecodingError as error:
         missing = isinstance(error.__cause__, FileNotFoundError | KeyError)
-        problem = "the file is missing" if missing else f"it cannot be read: {error}"
+        problem = (
+            "the file is missing" if missing else f"it cannot be read: {str(error).removeprefix(f'{name}: ')}"
+        )
         defect = Defect(name, problem, "copy it again or remove it from the annotations")
         return _Finding([defect], False, annotation)
     size = (picture.height, picture.width)

@@ -88,7 +88,7 @@ def read_coco_file(tree: FileTree, name: str, split: str, images: FileTree) -> S
 def _parse(where: str, text: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{where} is not valid JSON: {error}; it may be cut off") from error
     missing = [
         key
@@ -146,9 +146,11 @@ class _CocoDocument:
 
     def _categories(self) -> list[dict[str, Any]]:
         categories = self.document["categories"]
-        if not all(isinstance(category, dict) and "id" in category for category in categories):
-            raise ValueError(f"{self.where}: every category needs an 'id' and a 'name'")
-        ids = [category["id"] for category in categories]
+        ids = [category.get("id") if isinstance(category, dict) else None for category in categories]
+        if not any(all(isinstance(value, kind) for value in ids) for kind in (int | float, str)):
+            raise ValueError(
+                f"{self.where}: every category needs an 'id' and a 'name', ids all numbers or all text"
+            )
         double = sorted({str(category_id) for category_id in ids if ids.count(category_id) > 1})
         if double:
             raise ValueError(
@@ -159,7 +161,7 @@ class _CocoDocument:
     def _records(self) -> dict[int | str, dict[str, Any]]:
         records: dict[int | str, dict[str, Any]] = {}
         for record in self.document["images"]:
-            if not isinstance(record, dict) or "id" not in record:
+            if not isinstance(record, dict) or not isinstance(record.get("id"), int | float | str):
                 raise ValueError(f"{self.where}: every image needs an 'id', not so {str(record)[:100]}")
             if record["id"] in records:
                 self._defect(f"image id {record['id']} occurs twice", "give each image its own id", None)
@@ -201,6 +203,11 @@ class _CocoDocument:
         if not isinstance(row, dict):
             self._defect(f"an annotation is no object: {str(row)[:60]}", "remove it", None)
             return
+        for key in ("id", "image_id", "category_id"):
+            if isinstance(row.get(key), list | dict):
+                problem = f"{key} {str(row[key])[:60]} is a list or an object"
+                self._defect(problem, "write one number or text", None)
+                return
         row_id: int | str = row.get("id", "without id")
         image_id: int | str = row.get("image_id", "none")
         if row_id in seen and row_id != "without id":

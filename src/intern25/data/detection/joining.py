@@ -41,7 +41,7 @@ def joined(parts: Sequence[StoredDetectionImages]) -> StoredDetectionImages:
     first = parts[0]
     for part in parts[1:]:
         if part.classes.en != first.classes.en:
-            raise ValueError(f"{first.where} and {part.where} have different classes; they must be the same")
+            raise different_classes(first, part)
     return replace(
         first,
         where=" + ".join(part.where for part in parts),
@@ -52,3 +52,17 @@ def joined(parts: Sequence[StoredDetectionImages]) -> StoredDetectionImages:
         defects=tuple(defect for part in parts for defect in part.defects),
         amodal=any(part.amodal for part in parts),
     )
+
+
+def different_classes(first: StoredDetectionImages, second: StoredDetectionImages) -> ValueError:
+    """Return the error that says which classes only one of two data sets has."""
+    names = [dict.fromkeys(images.classes.en) for images in (first, second)]
+    only = [[name for name in own if name not in other] for own, other in (names, names[::-1])]
+    found = [
+        f"only in {images.where} {', '.join(lone[:5])}{', ...' if len(lone) > 5 else ''}"
+        for images, lone in zip((first, second), only, strict=True)
+        if lone
+    ]
+    if not found:
+        found = [f"{first.where} and {second.where} have the same ones in another order or with other ids"]
+    return ValueError(f"different classes: {'; '.join(found)}. Give both the same list of classes")

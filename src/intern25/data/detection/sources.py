@@ -11,7 +11,7 @@ from typing import Literal
 from intern25.data.detection.coco import coco_roots, read_coco, read_coco_file
 from intern25.data.detection.crowdhuman import crowdhuman_roots, read_crowdhuman
 from intern25.data.detection.images import StoredDetectionImages
-from intern25.data.detection.joining import joined
+from intern25.data.detection.joining import different_classes, joined
 from intern25.data.detection.openimages import openimages_roots, read_openimages
 from intern25.data.detection.voc import read_voc, voc_roots
 from intern25.data.detection.yolo import read_yolo, yolo_roots
@@ -166,7 +166,7 @@ def read_detection_splits(
         except SplitMissingError:
             continue
         if val.category_ids != train.category_ids or val.classes != train.classes:
-            raise ValueError(f"{train.where} and {val.where} have different classes; they must be the same")
+            raise different_classes(train, val)
         return DetectionSplits(train, val)
     return split_detection(train, validation_fraction, seed)
 

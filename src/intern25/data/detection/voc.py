@@ -7,7 +7,9 @@ to W; here it goes from 0 to W.
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
@@ -84,15 +86,33 @@ def _parse(where: str, data: bytes) -> ElementTree.Element:
 
 
 def _class_keys(tree: FileTree, parsed: list[tuple[str, ElementTree.Element]]) -> tuple[str, ...]:
-    """Names of the classes: ``classes.txt``, the VOC classes, or all that occur, sorted."""
+    """Names of the classes: ``classes.txt``, the VOC classes, or all that occur, sorted.
+
+    All splits count: a rare class that one of them lacks would make their labels differ.
+    """
     if "classes.txt" in tree.members:
         return tuple(line.strip() for line in tree.text("classes.txt").splitlines() if line.strip())
-    found = {_text(item, "name") for _, root in parsed for item in root.iter("object")}
+    read = {name for name, _ in parsed}
+    others = (name for name in tree.names if name.lower().endswith(".xml") and name not in read)
+    found = set[str]().union(
+        *(_names_in(root) for _, root in parsed), *map(_names_in, _parsable(tree, others))
+    )
     voc = class_names("voc").en
     joined = {name.replace(" ", ""): name for name in voc}
     if found and all(name.replace(" ", "") in joined for name in found):
         return tuple(name.replace(" ", "") for name in voc)
     return tuple(sorted(found))
+
+
+def _parsable(tree: FileTree, names: Iterable[str]) -> Iterator[ElementTree.Element]:
+    """The xml of other splits; what is broken there is said when those are read."""
+    for name in names:
+        with contextlib.suppress(ElementTree.ParseError):
+            yield ElementTree.fromstring(tree.read(name))
+
+
+def _names_in(root: ElementTree.Element) -> set[str]:
+    return {_text(item, "name") for item in root.iter("object")} - {""}
 
 
 def _text(element: ElementTree.Element, key: str) -> str:
@@ -147,9 +167,10 @@ class _VocReader:
             else _text(item, "name")
         )
         if name not in self.labels:
-            self.defects.append(
-                Defect(xml, f"class {name!r} is not in classes.txt", "add it there or correct it", number)
-            )
+            problem, remedy = f"class {name!r} is not in classes.txt", "add it there or correct it"
+            if not name:
+                problem, remedy = "it has no name", "give it that of its class"
+            self.defects.append(Defect(xml, problem, remedy, number))
             return
         box = _box(item)
         if box is None:

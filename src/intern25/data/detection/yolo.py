@@ -206,7 +206,7 @@ class _Lines:
             self._defect(
                 number, f"it has {len(fields)} fields, not class x y width height or class x1 y1 x2 y2 ..."
             )
-        elif not all(math.isfinite(value) for value in values):
+        elif not all(math.isfinite(value) for value in (label, *values)):
             self._defect(number, "it has NaN or infinite values")
         elif label != int(label) or not 0 <= label < self.num_classes:
             self._defect(number, f"class {fields[0]} is not one of the {self.num_classes} classes (from 0)")

@@ -64,7 +64,11 @@ def _inspect(images: StoredSemanticImages, index: int) -> Defect | None:
     try:
         picture = images.image(index)
     except ImageDecodingError as error:
-        return Defect(name, f"it cannot be read: {error}", "copy it again or remove it and its mask")
+        return Defect(
+            name,
+            f"it cannot be read: {str(error).removeprefix(f'{name}: ')}",
+            "copy it again or remove it and its mask",
+        )
     try:
         mask = images.mask(index)
     except MaskReadError as error:
