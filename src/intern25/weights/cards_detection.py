@@ -253,5 +253,5 @@ DETECTION = (
         licence="MIT (trained on BCCD, MIT, and Caltech-101, CC BY 4.0)",
     ),
 )
-"""Published detectors, and our own nano. The two that end in ``classes`` are where the others of CB-InternImage-H started:
-trained on Objects365, with outputs for the classes of COCO and of Pascal VOC."""
+"""Published detectors, and our own nano. The two that end in ``classes`` are where the others of
+CB-InternImage-H started: trained on Objects365, with outputs for the classes of COCO and of Pascal VOC."""

@@ -334,5 +334,6 @@ SEGMENTATION = (
         licence="research only, as CamVid",
     ),
 )
-"""Published segmenters, and our own nano. UperNet and SegFormer heads for streets have 150 outputs, of which the 19 first are
-the classes of Cityscapes and the others mean nothing; the Mapillary models answer in these classes too."""
+"""Published segmenters, and our own nano. UperNet and SegFormer heads for streets have 150 outputs, of which
+the 19 first are the classes of Cityscapes and the others mean nothing; the Mapillary models answer in these
+classes too."""
