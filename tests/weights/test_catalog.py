@@ -96,7 +96,7 @@ def test_defaults_name_models_of_their_architecture() -> None:
     assert all(CARDS[card].architecture == name for name, card in DEFAULT_CARDS.items())
     without = set(ARCHITECTURES) - set(DEFAULT_CARDS)
     assert without == {
-        *(f"{head}_internimage_nano" for head in ("mask_rcnn", "dino", "upernet")),
+        *(f"{head}_internimage_nano" for head in ("mask_rcnn", "dino")),
         *(CARDS[name].architecture for name in WITHOUT_WEIGHTS),
     }
     assert all(CARDS[DEFAULT_CARDS[name]].available or "nano" in name for name in DEFAULT_CARDS)
