@@ -15,11 +15,14 @@ IMAGES = Path(__file__).resolve().parents[2] / "examples" / "images"
 
 
 def test_blood_cells() -> None:
-    found = intern25.load(DEFAULT_DETECTOR).predict(IMAGES / "blood_cells.jpg", threshold=0.5)
+    predictor = intern25.load(DEFAULT_DETECTOR)
+    found = predictor.predict(IMAGES / "blood_cells.jpg", threshold=0.5)
     counts = Counter(found.names("zh"))
     assert counts["白细胞"] == 1
     assert counts["血小板"] == 3
     assert 16 <= counts["红细胞"] <= 19  # 18 are drawn, some behind others
+    chosen = predictor.predict(IMAGES / "blood_cells.jpg", threshold=0.5, classes=["WBC"])
+    assert chosen.names() == ("white blood cell",)  # by the data set's own name
     (white,) = found.filter(classes=["white blood cell"]).boxes
     np.testing.assert_allclose((white[:2] + white[2:]) / 2, [290, 247], atol=12)
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from intern25.data.class_names import ClassNames
+from intern25.data.class_names import ClassNames, class_keys, list_of
 from intern25.data.images import ImageSource, read_image
 from intern25.data.resizing import Size
 from intern25.data.things import things_of
@@ -81,7 +81,9 @@ def check_threshold(threshold: float, *, name: str = "threshold") -> float:
 def class_numbers(
     wanted: Sequence[str] | None, classes: ClassNames, *, argument: str = "classes"
 ) -> tuple[int, ...] | None:
-    """Return the numbers of the classes that ``wanted`` names in either language; None for None.
+    """Return the numbers of the classes that ``wanted`` names; None for None.
+
+    Convention: a name is that of either language, or the one that a known data set itself uses (``RBC``).
 
     Args:
         wanted: Names.
@@ -102,6 +104,9 @@ def class_numbers(
     for number, names in enumerate(zip(classes.en, classes.zh, strict=True)):
         for name in {name.casefold() for name in names}:
             numbers.setdefault(name, []).append(number)
+    if any(name.casefold() not in numbers for name in wanted) and (list_name := list_of(classes)):
+        for number, key in enumerate(class_keys(list_name)):
+            numbers.setdefault(key.casefold(), [number])
     found: list[int] = []
     for name in wanted:
         if name.casefold() not in numbers:
