@@ -89,6 +89,8 @@ def _read(path: Path) -> DetectionTrainConfig | SegmentationTrainConfig:
 def _train(config: DetectionTrainConfig | SegmentationTrainConfig, weights: Path | None) -> dict[str, Any]:
     """The run of the config with its head on a ResNet-18; the backbone has no layer decay."""
     config = replace(config, pretrained="", pretrained_backbone="", drop_path=None)
+    if weights is None:  # fresh weights must move as much as the head's
+        config = replace(config, backbone_lr_mul=1.0)
     settings: Any = ARCHITECTURES[config.model]
     changes: dict[str, Any] = {}
     if isinstance(config, DetectionTrainConfig):

@@ -78,6 +78,21 @@ def test_recipes_are_chosen_by_data_set(
     assert given == [replace(expected, data="somewhere")]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["detect", "--recipe", "small", "--pretrained", "w.safetensors"],
+        ["detect", "--recipe", "official", "--recipe-data", "lvis", "--pretrained-backbone", "w.safetensors"],
+        ["segment", "--recipe", "official", "--pretrained", "w.safetensors"],
+    ],
+)
+def test_own_weights_replace_those_of_the_recipe(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *words]) == 2
+    assert "no data" in capsys.readouterr().err  # and not: two kinds of starting weights
+
+
 def test_a_recipe_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--recipe", "official", "--recipe-data", "voc", "--model", "dino_internimage_l"]
     assert main(["train", "detect", *words, "--data", "somewhere"]) == 2

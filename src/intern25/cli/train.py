@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import tyro
 
@@ -63,6 +63,7 @@ _SEGMENT = (
 
 Recipe = Literal["default", "small", "official", "official_layer_decay", "inaturalist"]
 DownstreamRecipe = Literal["default", "small", "official"]
+Config = TypeVar("Config", DetectionTrainConfig, SegmentationTrainConfig)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +100,10 @@ class DetectionChoice:
     """Official recipe of 12 or of 36 epochs; None = the data set's usual one."""
     model: str = ""
     """Architecture."""
+    pretrained: str = ""
+    """Weights to start from, in place of the recipe's."""
+    pretrained_backbone: str = ""
+    """Weights of the backbone to start from, in place of the recipe's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +134,10 @@ class SegmentationChoice:
     """Data set of the official recipe."""
     model: str = ""
     """Architecture."""
+    pretrained: str = ""
+    """Weights to start from, in place of the recipe's."""
+    pretrained_backbone: str = ""
+    """Weights of the backbone to start from, in place of the recipe's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,7 +185,7 @@ def _detect(arguments: Sequence[str]) -> int:
         )
     else:
         config = recipe_small_detection() if choice.recipe == "small" else DetectionTrainConfig()
-    default = DetectionOptions(config=config)
+    default = DetectionOptions(config=_starting_elsewhere(config, choice))
     options = parse(DetectionOptions, arguments, command="train detect", description=_DETECT, default=default)
     _require_data(options.config.data)
     from intern25.training.detection import train_detector
@@ -194,7 +203,7 @@ def _segment(arguments: Sequence[str]) -> int:
         config = recipe_official_segmentation(model, data=choice.recipe_data)
     else:
         config = recipe_small_segmentation() if choice.recipe == "small" else SegmentationTrainConfig()
-    default = SegmentationOptions(config=config)
+    default = SegmentationOptions(config=_starting_elsewhere(config, choice))
     options = parse(
         SegmentationOptions, arguments, command="train segment", description=_SEGMENT, default=default
     )
@@ -205,6 +214,13 @@ def _segment(arguments: Sequence[str]) -> int:
     result = train_segmenter(options.config, reporter=console_reporter())
     _print(_values(result) if options.json else _text(result, "mean IoU", "segment"))
     return DONE
+
+
+def _starting_elsewhere(config: Config, choice: DetectionChoice | SegmentationChoice) -> Config:
+    """The recipe without its own starting weights where the user names others."""
+    if not choice.pretrained and not choice.pretrained_backbone:
+        return config
+    return dataclasses.replace(config, pretrained="", pretrained_backbone="")
 
 
 def _require_data(data: str) -> None:
