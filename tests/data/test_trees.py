@@ -12,7 +12,7 @@ from intern25.data.defects import Defect, refuse
 from intern25.data.holding_out import hold_out
 from intern25.data.known_classes import named_classes
 from intern25.data.stores import MemoryStore
-from intern25.data.trees import open_tree, split_of, stored_image_size, without_split_folders
+from intern25.data.trees import open_tree, split_name, split_of, stored_image_size, without_split_folders
 from tests.data.made_files import picture, write_files
 
 FILES = {"cells/images/a.png": picture(0), "cells/note.txt": "\ufeffgrün", "stars/images/a.png": picture(1)}
@@ -122,6 +122,14 @@ def test_serious_defects_are_refused_with_their_rows() -> None:
     harmless = Defect("a.png", "too small", "nothing", 3, serious=False)
     refuse("set", [harmless])
     with pytest.raises(
-        ValueError, match=r"set has 1 defects.*--skip-bad(?s:.*)b.png, annotation 4: gone; find it"
+        ValueError, match=r"set has 1 defect.*--skip-bad(?s:.*)b.png, annotation 4: gone; find it"
     ):
         refuse("set", [harmless, Defect("b.png", "gone", "find it", 4)])
+
+
+@pytest.mark.parametrize(
+    ("asked", "split"),
+    [("valid", "val"), ("Testing", "test"), ("val", "val"), ("train_extra", "train_extra")],
+)
+def test_splits_go_by_the_names_that_folders_have(asked: str, split: str) -> None:
+    assert split_name(asked) == split

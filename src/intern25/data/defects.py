@@ -39,6 +39,6 @@ def refuse(where: str, defects: Sequence[Defect]) -> None:
     if serious:
         rows = "\n".join(f"  {defect}" for defect in serious[:_SHOWN])
         raise ValueError(
-            f"{where} has {len(serious)} defects; mend them, or use skip_bad (--skip-bad) to go on without "
-            f"these pictures and annotations. The first:\n{rows}"
+            f"{where} has {len(serious)} defect{'s' if len(serious) > 1 else ''}; mend them, or use skip_bad "
+            f"(--skip-bad) to go on without these pictures and annotations. The first:\n{rows}"
         )

@@ -173,6 +173,11 @@ def split_of(name: str) -> str:
     return ""
 
 
+def split_name(split: str) -> str:
+    """Name of the split that a user asks for: ``valid`` is ``val``; others, such as ``train_extra``, stay."""
+    return _SPLIT_WORDS.get(split.lower(), split)
+
+
 def without_split_folders(folder: str, also: Iterable[str] = ()) -> str:
     """Take split names and the names ``also`` off the end of a folder path."""
     extra = set(also)

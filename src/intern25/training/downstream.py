@@ -159,8 +159,8 @@ def must_verify(verify: Literal["auto", "all", "none"], number: int) -> bool:
 
 
 def report_defects(defects: Sequence[Defect], reporter: Reporter) -> None:
-    """Show what was left out or mended, the first rows of it."""
+    """Show what was left out or changed, the first rows of it."""
     for defect in defects[:_SHOWN]:
-        reporter.message(f"{'left out' if defect.serious else 'mended'}: {defect}")
+        reporter.message(f"left out: {defect}" if defect.serious else f"note: {defect}")
     if len(defects) > _SHOWN:
         reporter.message(f"... and {len(defects) - _SHOWN} more defects")

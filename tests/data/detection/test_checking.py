@@ -36,7 +36,7 @@ def test_good_data_have_no_defects(tmp_path: Path) -> None:
 
 HARMLESS: dict[str, tuple[dict[str, Any], str, list[float] | None]] = {
     "leaves": ({"bbox": [-3, 4, 10, 40]}, "leaves the picture (40 wide, 32 high); it is cut", [0, 4, 7, 32]),
-    "no area": ({"bbox": [4, 4, 0, 5]}, "box (4, 4, 4, 9) has no area; draw it again or remove it", None),
+    "no area": ({"bbox": [4, 4, 0, 5]}, "box (4, 4, 4, 9) has no area; it is left out", None),
     "negative": ({"bbox": [9, 4, -5, 5]}, "box (9, 4, 4, 9) has no area", None),
     "rounding": ({"bbox": [-0.6, 4, 10, 5]}, "", [0, 4, 9.4, 9]),
 }
@@ -83,7 +83,7 @@ SERIOUS: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("row", "message"), SERIOUS.values(), ids=SERIOUS)
 def test_serious_rows_need_skip_bad(tmp_path: Path, row: dict[str, Any], message: str) -> None:
     images = read(tmp_path, row, {"bbox": [1, 1, 2, 2]})
-    with pytest.raises(ValueError, match=r"has 1 defects.*--skip-bad") as refusal:
+    with pytest.raises(ValueError, match=r"has 1 defect.*--skip-bad") as refusal:
         without_defects(images, skip_bad=False)
     assert message in str(refusal.value)
     good, defects = without_defects(images, skip_bad=True)
@@ -112,7 +112,7 @@ def test_bad_pictures_need_skip_bad(tmp_path: Path, data: bytes | None, message:
     (defect,) = check(images)
     assert message in str(defect)
     assert str(defect).count("a.png") == 1
-    with pytest.raises(ValueError, match="has 1 defects"):
+    with pytest.raises(ValueError, match="has 1 defect"):
         without_defects(images, skip_bad=False)
     good, _ = without_defects(images, skip_bad=True)
     assert good.names == ("train2017/b.png",)

@@ -63,12 +63,18 @@ def test_defects_are_listed_and_left_out(tmp_path: Path, file: str, data: bytes,
     (defect,) = check(images)
     assert message in str(defect)
     assert str(defect).startswith(file)
-    with pytest.raises(ValueError, match="has 1 defects; mend them, or use skip_bad"):
+    with pytest.raises(ValueError, match="has 1 defect; mend them, or use skip_bad"):
         without_defects(images, skip_bad=False)
     good, defects = without_defects(images, skip_bad=True)
     assert defects == [defect]
     assert good.names == (("images/x.png", "images/y.png") if "z" in file else ("images/y.png",))
     assert check(good) == []
+
+
+def test_a_picture_without_a_mask_is_named(tmp_path: Path) -> None:
+    images, (defect,) = without_defects(read(tmp_path, **{"images/z.png": picture(0)}), skip_bad=False)
+    assert images.names == ("images/x.png", "images/y.png")
+    assert str(defect) == "images/z.png: it has no mask; it is left out; give it a .png of the same name"
 
 
 def test_a_mask_without_classes_is_kept_and_named(tmp_path: Path) -> None:

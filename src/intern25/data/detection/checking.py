@@ -16,6 +16,7 @@ from intern25.data.defects import Defect, refuse
 from intern25.data.detection.annotations import Annotation
 from intern25.data.detection.images import StoredDetectionImages
 
+_LEFT_OUT = "it is left out; draw it again if it should count"
 _TOLERANCE = 1.0
 """Pixels by which a box may leave the picture: annotation tools round."""
 
@@ -135,7 +136,7 @@ def _inspect_objects(
             lacks_mask = True
         if defect is None and key in seen and not annotation.ignored[index] and annotation.masks is None:
             defect = _row(
-                name, annotation, index, "the same box and class is there twice", "remove one", False
+                name, annotation, index, "the same box and class is there twice", "one is left out", False
             )
         seen.add(key)
         if defect is not None:
@@ -165,9 +166,7 @@ def _box_defect(
     if not np.isfinite(box).all():
         return _row(name, annotation, index, "its box has NaN or infinite coordinates", "correct the box")
     if box[2] <= box[0] or box[3] <= box[1]:
-        return _row(
-            name, annotation, index, f"box {_show(box)} has no area", "draw it again or remove it", False
-        )
+        return _row(name, annotation, index, f"box {_show(box)} has no area", _LEFT_OUT, False)
     if cut[2] <= cut[0] or cut[3] <= cut[1]:
         problem = f"box {_show(box)} is outside the picture ({_show_size(annotation)})"
         return _row(name, annotation, index, problem, "correct or remove it")
@@ -182,7 +181,7 @@ def _mask_defect(name: str, annotation: Annotation, index: int) -> Defect | None
     except ValueError as error:
         return _row(name, annotation, index, str(error), "correct its segmentation")
     if empty:
-        return _row(name, annotation, index, "its mask covers no pixel", "draw it again or remove it", False)
+        return _row(name, annotation, index, "its mask covers no pixel", _LEFT_OUT, False)
     return None
 
 

@@ -16,7 +16,7 @@ from intern25.data.detection.openimages import openimages_roots, read_openimages
 from intern25.data.detection.voc import read_voc, voc_roots
 from intern25.data.detection.yolo import read_yolo, yolo_roots
 from intern25.data.holding_out import hold_out
-from intern25.data.trees import FileTree, SplitMissingError, open_tree, split_of
+from intern25.data.trees import FileTree, SplitMissingError, open_tree, split_name, split_of
 
 DetectionFormat = Literal["auto", "coco", "lvis", "objects365", "openimages", "voc", "yolo", "crowdhuman"]
 Roots = Callable[[FileTree], list[str]]
@@ -77,7 +77,7 @@ def read_detection(
     if format not in ("auto", *_FORMATS, *_SAME_FORM):
         known = ", ".join(("auto", *_FORMATS, *_SAME_FORM))
         raise ValueError(f"unknown format {format!r} of a detection data set; known: {known}")
-    path = Path(path)
+    path, split = Path(path), split_name(split)
     pictures = open_tree(images) if images is not None else None
     if path.suffix.lower() == ".json" and path.is_file():
         return _read_json(path, split, pictures)

@@ -28,6 +28,7 @@ from intern25.data.trees import (
     SplitMissingError,
     is_image,
     open_tree,
+    split_name,
     split_of,
     without_split_folders,
 )
@@ -106,7 +107,7 @@ def read_semantic(
     """
     if format not in ("auto", *FORMATS):
         raise ValueError(f"unknown format {format!r} of a segmentation data set; {FORMAT_HELP}")
-    tree = open_tree(path)
+    tree, split = open_tree(path), split_name(split)
     found = _only_set(tree, format)
     splits = sorted({mask.split for mask in found.masks})
     masks = [mask for mask in found.masks if mask.split == split]
@@ -237,6 +238,9 @@ def _read(tree: FileTree, found: _Found, masks: list[_MaskFile], split: str) -> 
     by_stem = {str(PurePosixPath(name).with_suffix("")): name for name in tree.names if is_image(name)}
     pairs: dict[str, str] = {}
     lonely: list[Defect] = []
+    # Pictures and masks of other splits may lie in the same folders.
+    known = {by_stem.get(stem) for mask in found.masks for stem in mask.pictures}
+    known |= {mask.name for mask in found.masks}
     for mask in masks:
         picture = next((by_stem[stem] for stem in mask.pictures if stem in by_stem), None)
         if picture is None:
@@ -249,6 +253,13 @@ def _read(tree: FileTree, found: _Found, masks: list[_MaskFile], split: str) -> 
             f"none of the {len(masks)} masks of {tree.where} ({found.format}, {split}) has a picture; "
             f"{lonely[0].remedy}"
         )
+    if found.format == "folders":  # elsewhere it is usual that a part of the pictures has masks
+        folders = {PurePosixPath(picture).parent for picture in pairs}
+        lonely += [
+            Defect(name, "it has no mask", "it is left out; give it a .png of the same name", serious=False)
+            for name in by_stem.values()
+            if PurePosixPath(name).parent in folders and name not in known
+        ]
     classes, lookup = found.classes(split)
     return StoredSemanticImages(
         where=f"{tree.where} ({split})",
