@@ -92,6 +92,8 @@ class InternImageClassifier(nn.Module):
         num_classes: Width of the last linear layer; 0 returns pooled features instead of logits.
 
     Example:
+        >>> import torch
+        >>> from intern25.backbones import INTERNIMAGE_NANO
         >>> model = InternImageClassifier(INTERNIMAGE_NANO, num_classes=10)
         >>> model(torch.zeros(1, 3, 64, 64)).shape
         torch.Size([1, 10])

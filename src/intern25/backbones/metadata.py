@@ -95,6 +95,7 @@ class InternImageMetaClassifier(InternImageClassifier):
         num_classes: Width of both last linear layers; 0 returns pooled image features.
 
     Example:
+        >>> from intern25.backbones import INTERNIMAGE_NANO
         >>> model = InternImageMetaClassifier(INTERNIMAGE_NANO, num_classes=10)
         >>> metadata = encode_metadata(month=5, latitude=48.1, longitude=11.6).unsqueeze(0)
         >>> model(torch.zeros(1, 3, 64, 64), metadata).shape

@@ -21,6 +21,7 @@ class MLP(nn.Module):
         ValueError: ``layers`` is below 1.
 
     Example:
+        >>> import torch
         >>> MLP(256, 256, 4, 3)(torch.zeros(2, 256)).shape
         torch.Size([2, 4])
     """

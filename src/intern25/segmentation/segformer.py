@@ -45,6 +45,7 @@ class SegFormer(Segmenter):
             ``feature_info``.
 
     Example:
+        >>> import torch
         >>> from intern25.backbones import INTERNIMAGE_NANO
         >>> model = SegFormer(SegFormerConfig(backbone=INTERNIMAGE_NANO, num_classes=19, channels=64)).eval()
         >>> model(torch.zeros(1, 3, 64, 64)).shape

@@ -91,6 +91,7 @@ class UperNet(Segmenter):
             ``feature_info``.
 
     Example:
+        >>> import torch
         >>> from intern25.segmentation.config import UPERNET_NANO
         >>> model = UperNet(UPERNET_NANO).eval()
         >>> model(torch.zeros(1, 3, 64, 64)).shape
