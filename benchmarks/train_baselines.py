@@ -2,6 +2,7 @@
 """What a detector or segmenter is compared with: the same head on a ResNet-18, and answers without a picture.
 
 python benchmarks/train_baselines.py resnet18 runs/bccd/config.json runs/bccd-resnet18
+python benchmarks/train_baselines.py score runs/bccd/config.json runs/bccd-resnet18 --split test
 python benchmarks/train_baselines.py trivial runs/bccd/config.json
 """
 
@@ -18,13 +19,17 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from intern25.backbones.features import FeatureInfo
 from intern25.data.detection.annotations import DetectionImages
-from intern25.evaluation.detection import score_detections
+from intern25.data.detection.sources import read_detection
+from intern25.data.resizing import DetectionPreprocessing, SegmentationPreprocessing
+from intern25.data.segmentation.sources import read_semantic
+from intern25.evaluation.detection import evaluate_detection, score_detections
 from intern25.evaluation.predictions import Prediction
-from intern25.evaluation.semantic import ConfusionMatrix
+from intern25.evaluation.semantic import ConfusionMatrix, evaluate_segmentation
 from intern25.training.detection import DetectionTrainConfig, prepare_detection_data, train_detector
 from intern25.training.progress import console_reporter
 from intern25.training.segmentation import (
@@ -62,9 +67,10 @@ class ResNet18(nn.Module):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("resnet18", "trivial"))
+    parser.add_argument("what", choices=("resnet18", "score", "trivial"))
     parser.add_argument("config", type=Path, help="config.json of the run to compare with")
-    parser.add_argument("output", nargs="?", default="", help="folder of the new run")
+    parser.add_argument("output", nargs="?", default="", help="folder of the run with the ResNet-18")
+    parser.add_argument("--split", default="test", help="pictures that score looks at")
     parser.add_argument("--epochs", type=int, help="other number of epochs, to spend the same time")
     parser.add_argument("--base-lr", type=float, help="other peak learning rate")
     parser.add_argument("--backbone-weights", type=Path, help="state dict of a torchvision ResNet-18")
@@ -74,7 +80,10 @@ def main() -> None:
         print(json.dumps(_trivial(config)))
         return
     if not arguments.output:
-        parser.error("resnet18 needs an output folder")
+        parser.error(f"{arguments.what} needs the folder of the run with the ResNet-18")
+    if arguments.what == "score":
+        print(json.dumps(_score(config, Path(arguments.output) / "best.safetensors", arguments.split)))
+        return
     changes = {"epochs": arguments.epochs, "base_lr": arguments.base_lr}
     config = replace(config, output=arguments.output, **{k: v for k, v in changes.items() if v is not None})
     print(json.dumps(_train(config, arguments.backbone_weights)))
@@ -91,6 +100,17 @@ def _train(config: DetectionTrainConfig | SegmentationTrainConfig, weights: Path
     config = replace(config, pretrained="", pretrained_backbone="", drop_path=None)
     if weights is None:  # fresh weights must move as much as the head's
         config = replace(config, backbone_lr_mul=1.0)
+    model = _on_resnet18(config)
+    if weights is not None:
+        model.backbone.load_state_dict(_renamed(torch.load(weights, weights_only=True)))
+    train: Any = train_detector if isinstance(config, DetectionTrainConfig) else train_segmenter
+    result = train(config, model=model, reporter=console_reporter())
+    parameters = sum(p.numel() for p in model.parameters())
+    return {"parameters": parameters, "best_score": result.best_score, **result.metrics}
+
+
+def _on_resnet18(config: DetectionTrainConfig | SegmentationTrainConfig) -> Any:
+    """The model of a run with a fresh ResNet-18 in the place of its backbone."""
     settings: Any = ARCHITECTURES[config.model]
     changes: dict[str, Any] = {}
     if isinstance(config, DetectionTrainConfig):
@@ -109,13 +129,26 @@ def _train(config: DetectionTrainConfig | SegmentationTrainConfig, weights: Path
     kind = kind_of_config(settings)
     torch.manual_seed(config.seed)
     backbone = ResNet18((1, 2, 3) if kind == "dino" else (0, 1, 2, 3))
-    if weights is not None:
-        backbone.load_state_dict(_renamed(torch.load(weights, weights_only=True)))
-    model: Any = FAMILIES[kind].parts()[0](settings, backbone=backbone)  # type: ignore[call-arg]
-    train: Any = train_detector if isinstance(config, DetectionTrainConfig) else train_segmenter
-    result = train(config, model=model, reporter=console_reporter())
-    parameters = sum(p.numel() for p in model.parameters())
-    return {"parameters": parameters, "best_score": result.best_score, **result.metrics}
+    return FAMILIES[kind].parts()[0](settings, backbone=backbone)  # type: ignore[call-arg]
+
+
+def _score(
+    config: DetectionTrainConfig | SegmentationTrainConfig, weights: Path, split: str
+) -> dict[str, Any]:
+    """Figures of trained weights on other pictures than those that chose them."""
+    model = _on_resnet18(config)
+    model.load_state_dict(load_file(weights))
+    model.eval()
+    sides = {"long_side": config.long_side, "short_side": config.short_side}
+    if isinstance(config, DetectionTrainConfig):
+        images = read_detection(config.data, config.format, split=split)
+        preprocessing = DetectionPreprocessing(**sides)
+        found = evaluate_detection(model, images, preprocessing, metric=config.metric)
+        scores = {"box": found.box, "mask": found.mask}
+        return {name: dataclasses.asdict(part) for name, part in scores.items() if part is not None}
+    frames = read_semantic(config.data, config.format, split=split)  # type: ignore[arg-type]
+    report = evaluate_segmentation(model, frames, SegmentationPreprocessing(**sides))
+    return {"mean_iou": report.mean_iou, "pixel_accuracy": report.pixel_accuracy}
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
