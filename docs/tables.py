@@ -238,6 +238,42 @@ def headline(language: str) -> str:
     return table([*header, *contestants], rows) + f"\n{note}\n"
 
 
+_WHOLE = {
+    "detectors": ("mask_rcnn_internimage_t", "maskrcnn_resnet50_fpn_v2"),
+    "segmenters": ("upernet_internimage_t", "upernet_convnext_tiny"),
+}
+"""Of each suite our model and the peer that ratios are taken to."""
+
+
+def headline_whole(language: str) -> str:
+    """A detector and a segmenter beside the peer of like size, by the newest results of each suite."""
+    header = {
+        "en": ["model", "pixels", "optimized", "plain", "peer"],
+        "zh": ["模型", "像素", "优化后", "未优化", "同类模型"],
+    }[language]
+    rows: dict[tuple[str, int, int], list[str]] = {}
+    facts = ""
+    for path in sorted(RESULTS.rglob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result["suite"] not in _WHOLE:
+            continue
+        ours, peer = _WHOLE[result["suite"]]
+        facts = f"{result['machine']['processor']}, {result['machine']['threads']}"
+        found = {(r["contestant"], r["case"]["height"], r["case"]["width"]): r for r in result["results"]}
+        for name, height, width in (key for key in found if key[0] == peer):
+            times = [
+                f"{row['median_ms']:.0f} ms ({row['ratio']:.2f})"
+                for row in (found[n, height, width] for n in (f"{ours} optimized", ours, name))
+            ]
+            cells = [f"`{ours}`", f"{height} x {width}", *times[:2], f"`{name}` {times[2]}"]
+            rows[ours, height, width] = cells
+    note = {
+        "en": f"{facts} threads, float32; in brackets the ratio to the peer, smaller is faster.",
+        "zh": f"{facts} 线程，float32；括号内为与同类模型之比，越小越快。",
+    }[language]
+    return table(header, rows.values()) + f"\n{note}\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "models": models_en,
     "models zh": models_zh,
@@ -252,6 +288,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed segmenters": lambda: speed("segmenters", ranking_of),
     "speed headline": lambda: headline("en"),
     "speed headline zh": lambda: headline("zh"),
+    "speed whole": lambda: headline_whole("en"),
+    "speed whole zh": lambda: headline_whole("zh"),
 }
 
 
