@@ -91,7 +91,7 @@ def test_python_block_that_is_not_run_compiles(block: Block) -> None:
     compile(block.code, str(block), "exec")
 
 
-@pytest.mark.parametrize("block", blocks("json"), ids=str)
+@pytest.mark.parametrize("block", [*blocks("json")], ids=str)
 def test_json_block_is_json(block: Block) -> None:
     json.loads(block.code)
 

@@ -283,8 +283,8 @@ def test_created_on_a_pretrained_backbone(tmp_path: Path) -> None:
         create_model("upernet_internimage_nano", pretrained=path, pretrained_backbone=path)
     with pytest.raises(FileNotFoundError, match="internimage_nano_caltech101"):
         create_model("upernet_internimage_nano", pretrained_backbone="typo.pth")
-    with pytest.raises(ValueError, match="no weights of upernet_internimage_nano were published"):
-        create_model("upernet_internimage_nano", pretrained=True)
+    with pytest.raises(ValueError, match="no weights of dino_internimage_nano were published"):
+        create_model("dino_internimage_nano", pretrained=True)
 
 
 def test_another_kind_of_config_is_refused(tmp_path: Path) -> None:
