@@ -183,8 +183,8 @@ class PanopticMap:
 
         Returns:
             The annotation, ``{"image_id", "file_name", "segments_info": [{"id", "category_id", "area",
-            "bbox", "iscrowd"}]}`` with boxes as x, y, width, height; and the pixels ``(H, W, 3)``, where the id
-            is ``R + 256 G + 65536 B``, 0 for no segment.
+            "bbox", "iscrowd"}]}`` with boxes as x, y, width, height; and the pixels ``(H, W, 3)``,
+            where the id is ``R + 256 G + 65536 B``, 0 for no segment.
 
         Source:
             COCO data format, panoptic segmentation: https://cocodataset.org/#format-data
