@@ -33,6 +33,7 @@ from intern25.training.detection_config import DetectionTrainConfig as Detection
 from intern25.training.downstream import (
     DownstreamResult,
     LossSum,
+    check_model,
     length_of,
     must_verify,
     peak_lr,
@@ -81,6 +82,8 @@ def train_detector(
     reporter = reporter or Silent()
     if not config.data:
         raise ValueError("no data: give the path of a folder or a .zip (--data)")
+    if model is None:
+        check_model(config.model, "detection")
     keep_freed_memory()
     accelerator = start_processes(config, parts_may_rest=True)
     splits, defects, masks = prepare_detection_data(config, model)
@@ -263,7 +266,7 @@ class _Detection:
     def create_model(self) -> nn.Module:
         """Return the detector, without a mask head where masks are not trained."""
         config = self.config
-        model = starting_model(config, len(self.splits.train.classes), "detection")
+        model = starting_model(config, len(self.splits.train.classes))
         changes: dict[str, Any] = {}
         if hasattr(model.config, "with_mask"):
             changes["with_mask"] = self.masks

@@ -21,6 +21,7 @@ from intern25.training.downstream_config import REFERENCE_BATCH, DownstreamConfi
 from intern25.training.progress import Reporter
 from intern25.training.schedule import FactorSchedule, RateCurve
 from intern25.weights.architectures import ARCHITECTURES
+from intern25.weights.catalog import find_card
 from intern25.weights.create import create_model
 from intern25.weights.files import save_model, write_tensors
 from intern25.weights.kinds import FAMILIES, AnyPreprocessing, Task, kind_of_config
@@ -90,16 +91,21 @@ def schedule_of(config: DownstreamConfig, length: Length, optimizer: torch.optim
     return FactorSchedule(optimizer, curve)
 
 
-def starting_model(config: DownstreamConfig, num_classes: int, task: Task) -> Any:
-    """Return the architecture with its starting weights and a head of ``num_classes``.
+def check_model(name: str, task: Task) -> None:
+    """Refuse a model that cannot be trained for a task, before the data are looked at.
 
     Raises:
-        ValueError: The architecture does another task.
+        ValueError: There is no such model, or it does another task.
     """
-    model_config = ARCHITECTURES.get(config.model)
-    if model_config is not None and FAMILIES[kind_of_config(model_config)].task != task:
+    card = find_card(name)
+    model_config = ARCHITECTURES[name] if card is None else card.config
+    if FAMILIES[kind_of_config(model_config)].task != task:
         names = [n for n, c in ARCHITECTURES.items() if FAMILIES[kind_of_config(c)].task == task]
-        raise ValueError(f"{config.model} is no model for {task}; use one of {', '.join(names)}")
+        raise ValueError(f"{name} is no model for {task}; use one of {', '.join(names)}")
+
+
+def starting_model(config: DownstreamConfig, num_classes: int) -> Any:
+    """Return the architecture with its starting weights and a head of ``num_classes``."""
     return create_model(
         config.model,
         num_classes=num_classes,

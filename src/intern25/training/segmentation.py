@@ -25,6 +25,7 @@ from intern25.segmentation.segmenter import Segmenter
 from intern25.training.downstream import (
     DownstreamResult,
     LossSum,
+    check_model,
     length_of,
     must_verify,
     peak_lr,
@@ -74,6 +75,8 @@ def train_segmenter(
     reporter = reporter or Silent()
     if not config.data:
         raise ValueError("no data: give the path of a folder or a .zip (--data)")
+    if model is None:
+        check_model(config.model, "segmentation")
     keep_freed_memory()
     accelerator = start_processes(config, parts_may_rest=True)
     splits, defects = prepare_segmentation_data(config)
@@ -201,7 +204,7 @@ class _Segmentation:
     def create_model(self) -> nn.Module:
         """Return the segmenter, its loss weighted as asked."""
         config = self.config
-        model = starting_model(config, len(self.splits.train.classes), "segmentation")
+        model = starting_model(config, len(self.splits.train.classes))
         changes: dict[str, Any] = {}
         if config.dice_weight >= 0:
             changes["dice_weight"] = config.dice_weight
