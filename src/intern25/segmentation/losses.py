@@ -36,7 +36,7 @@ def semantic_losses(
     scores = resize(scores.to(torch.promote_types(scores.dtype, torch.float32)), (height, width))
     labels = labels.long()
     weights = scores.new_tensor(class_weights) if class_weights else None
-    # One pass over all classes of all pixels for both losses: it is a fifth of a small model's training step.
+    # One softmax over every pixel serves both losses.
     log_probability = scores.log_softmax(dim=1)
     entropy = F.nll_loss(log_probability, labels, weights, reduction="none", ignore_index=IGNORE)
     losses = {"loss_ce": entropy.mean()}
