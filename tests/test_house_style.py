@@ -30,13 +30,18 @@ LAYERS = {
     "drawing": 2,
     "detection": 3,
     "segmentation": 3,
+    "generalist": 3,
     # Its batches hold the detectors' own targets.
     "data/detection": 4,
     "weights": 4,
     "evaluation": 5,
+    # A task knows its metric.
+    "generalist/tasks": 5,
     "training": 6,
     "bundle": 7,
     "predictors": 8,
+    "search": 8,
+    "demo": 9,
     "cli": 9,
     "__main__": 10,
     "__init__": 10,

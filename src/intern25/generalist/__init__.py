@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The generalist: one model and one set of weights for every task, in Chinese and English."""
