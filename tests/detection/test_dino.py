@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from intern25.backbones.features import FeatureInfo
 from intern25.backbones.internimage import InternImageConfig
 from intern25.detection.composite import CompositeInternImage
-from intern25.detection.denoising import denoising_queries
 from intern25.detection.dino import DINO, output_losses
 from intern25.detection.dino_config import CB_DINO_H, DINO_G, DINO_NANO, DINOConfig
 from intern25.detection.dino_criterion import Objects
 from intern25.detection.dino_neck import ChannelMapper
 from intern25.detection.targets import DetectionTarget
 from intern25.layers.boxes import iou_matrix
+from intern25.layers.denoising import denoising_queries
 
 TINY = DINOConfig(
     backbone=InternImageConfig(channels=16, depths=(1, 1, 1, 1), groups=(1, 2, 4, 8)),

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from intern25.detection.denoising import PADDING, Denoising, blocked_attention, denoising_queries
 from intern25.detection.dino_criterion import (
     Objects,
     assign,
@@ -18,6 +17,7 @@ from intern25.detection.dino_criterion import (
     matching_cost,
 )
 from intern25.layers.boxes import cxcywh_to_xyxy
+from intern25.layers.denoising import PADDING, Denoising, blocked_attention, denoising_queries
 
 counts = st.lists(st.integers(0, 5), min_size=1, max_size=4)
 

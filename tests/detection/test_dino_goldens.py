@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from intern25.detection.denoising import Denoising, blocked_attention
 from intern25.detection.dino import DINO, DINOOutput, output_losses
 from intern25.detection.dino_config import CB_DINO_H, DINO_G, DINO_T
 from intern25.detection.dino_criterion import Objects, assign
 from intern25.detection.dino_transformer import Selection
 from intern25.detection.targets import DetectionTarget
+from intern25.layers.denoising import Denoising, blocked_attention
 from intern25.results import Detections
 from intern25.weights.adapters import dino
 from tests.detection.dino_golden import (

@@ -15,6 +15,7 @@ from intern25.layers.losses import (
     dice_loss,
     giou_loss,
     mean_count,
+    quality_focal_loss,
     reduce_loss,
     sigmoid_focal_loss,
     smooth_l1_loss,
@@ -61,6 +62,27 @@ def test_focal_is_finite_for_certain_and_wrong_scores() -> None:
     assert loss.isfinite()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0])
+def test_quality_focal(gamma: float) -> None:
+    logits = torch.tensor([-2.0, 0.3, 4.0, -1.0], dtype=torch.float64)
+    qualities = torch.tensor([0.0, 0.7, 1.0, 0.2], dtype=torch.float64)
+    weight = torch.tensor([1.0, 2.0, 0.5, 1.0], dtype=torch.float64)
+    expected = 0.0
+    for x, t, w in zip(logits.tolist(), qualities.tolist(), weight.tolist(), strict=True):
+        p = 1 / (1 + math.exp(-x))
+        expected -= w * abs(t - p) ** gamma * (t * math.log(p) + (1 - t) * math.log(1 - p))
+    found = quality_focal_loss(logits, qualities, gamma=gamma, weight=weight, avg_factor=3)
+    assert found.item() == pytest.approx(expected / 3)
+
+
+def test_quality_focal_is_still_where_the_quality_is_foretold() -> None:
+    qualities = torch.tensor([0.2, 0.5, 0.9], dtype=torch.float64)
+    logits = (qualities / (1 - qualities)).log().requires_grad_()
+    quality_focal_loss(logits, qualities).backward()
+    assert logits.grad is not None
+    assert logits.grad.abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("beta", [0.0, 1 / 9, 1.0])

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from intern25.backbones.internimage import InternImage
 from intern25.detection.composite import CompositeInternImage
-from intern25.detection.denoising import PADDING, Denoising, blocked_attention, denoising_queries
 from intern25.detection.dino_config import DINOConfig
 from intern25.detection.dino_criterion import (
     Losses,
@@ -35,6 +34,7 @@ from intern25.detection.dino_transformer import (
 from intern25.detection.targets import DetectionTarget
 from intern25.layers.boxes import clip_boxes, cxcywh_to_xyxy
 from intern25.layers.deformable_encoder import DeformableEncoder
+from intern25.layers.denoising import PADDING, Denoising, blocked_attention, denoising_queries
 from intern25.results import Detections
 
 BRANCH_WEIGHTS = (0.5, 1.0)

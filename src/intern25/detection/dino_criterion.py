@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from intern25.detection.denoising import Denoising
 from intern25.detection.targets import DetectionTarget
 from intern25.layers.boxes import cxcywh_to_xyxy, giou_matrix, xyxy_to_cxcywh
+from intern25.layers.denoising import Denoising
 from intern25.layers.losses import giou_loss, mean_count, sigmoid_focal_loss, smooth_l1_loss
-from intern25.layers.matching import hungarian
+from intern25.layers.matching import focal_cost, hungarian
 
 Losses = dict[str, Tensor]
 Size = tuple[int, int]
@@ -23,7 +23,6 @@ Size = tuple[int, int]
 CLASS_COST, BOX_COST, GIOU_COST = 2.0, 5.0, 2.0
 CLASS_WEIGHT, BOX_WEIGHT, GIOU_WEIGHT = 1.0, 5.0, 2.0
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
-_LOG_EPS = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,10 +68,7 @@ def matching_cost(logits: Tensor, boxes: Tensor, objects: Objects) -> Tensor:
     Returns:
         ``(Q, T)``.
     """
-    probability = logits.sigmoid()
-    positive = -(probability + _LOG_EPS).log() * FOCAL_ALPHA * (1 - probability) ** FOCAL_GAMMA
-    negative = -(1 - probability + _LOG_EPS).log() * (1 - FOCAL_ALPHA) * probability**FOCAL_GAMMA
-    class_cost = (positive - negative)[:, objects.labels]
+    class_cost = focal_cost(logits, alpha=FOCAL_ALPHA, gamma=FOCAL_GAMMA)[:, objects.labels]
     box_cost = torch.cdist(boxes, objects.boxes, p=1)
     overlap = giou_matrix(
         cxcywh_to_xyxy(boxes) * objects.scale, cxcywh_to_xyxy(objects.boxes) * objects.scale

@@ -8,24 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from intern25.detection.dino_config import DINOConfig
-from intern25.layers.attention import ResidualAttention, build_feedforward
-from intern25.layers.boxes import inverse_sigmoid
+from intern25.layers.deformable_decoder import DeformableDecoder, box_head, class_head
 from intern25.layers.deformable_encoder import (
     SpatialShapes,
     cell_centres,
     encoder_reference_points,
     valid_ratios,
 )
-from intern25.layers.mlp import MLP
-from intern25.layers.sine_embedding import sine_box_embedding, sine_position_embedding
-from intern25.ops.deform_attn.module import MultiScaleDeformableAttention
+from intern25.layers.sine_embedding import sine_position_embedding
 
 POSITION_TEMPERATURE = 20.0
 """Temperature of the sine embedding of the cells."""
@@ -33,8 +29,6 @@ PROPOSAL_SIDE = 0.05
 """Side of the first level's proposals as a share of the picture; doubles from level to level."""
 PROPOSAL_BORDER = 0.01
 """Proposals whose centre or side is closer to 0 or 1 are left out."""
-PRIOR_PROBABILITY = 0.01
-"""Score of every class at initialisation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,22 +94,6 @@ def flatten_levels(maps: Sequence[Tensor], level_embedding: Tensor, padding_mask
         spatial_shapes=tuple((x.shape[2], x.shape[3]) for x in maps),
         valid_ratios=valid_ratios(masks, dtype=dtype),
     )
-
-
-def class_head(channels: int, num_classes: int) -> nn.Linear:
-    """Linear classifier whose scores start at :data:`PRIOR_PROBABILITY`."""
-    head = nn.Linear(channels, num_classes)
-    nn.init.constant_(head.bias, -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))
-    return head
-
-
-def box_head(channels: int) -> MLP:
-    """MLP of the change of a box; starts at no change."""
-    head = MLP(channels, channels, 4, 3)
-    last = cast(nn.Linear, head.layers[-1])
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return head
 
 
 class QuerySelection(nn.Module):
@@ -184,45 +162,8 @@ def _take(values: Tensor, indices: Tensor) -> Tensor:
     return values.gather(1, indices[..., None].expand(-1, -1, values.shape[-1]))
 
 
-class DINODecoderLayer(nn.Module):
-    """Self-attention of the queries, deformable attention to the memory, feed-forward; post-norm."""
-
-    def __init__(self, config: DINOConfig) -> None:
-        super().__init__()
-        self.self_attention = ResidualAttention(config.channels, config.heads)
-        self.cross_attention = MultiScaleDeformableAttention(
-            config.channels, heads=config.heads, levels=config.levels, points=config.points
-        )
-        self.cross_norm = nn.LayerNorm(config.channels)
-        self.feedforward = build_feedforward(config.channels, config.feedforward, config.feedforward_slices)
-
-    def forward(
-        self,
-        queries: Tensor,
-        position: Tensor,
-        references: Tensor,
-        memory: Tensor,
-        tokens: Tokens,
-        blocked: Tensor | None,
-    ) -> Tensor:
-        """Same shape as ``queries``, ``(N, Q, C)``; ``references`` are ``(N, Q, L, 4)`` boxes."""
-        queries = self.self_attention(queries, position, blocked=blocked)
-        attended = self.cross_attention(
-            queries + position,
-            references,
-            memory,
-            tokens.spatial_shapes,
-            padding_mask=tokens.padding_mask,
-        )
-        return cast(Tensor, self.feedforward(self.cross_norm(queries + attended)))
-
-
-class DINODecoder(nn.Module):
-    """Decoder layers, each of which moves the boxes of the queries.
-
-    A layer's box is the change it predicts added to the boxes before it in logit space. The next layer
-    attends with that box cut off from the gradient, but the next layer's loss reaches back through it: look
-    forward twice.
+class DINODecoder(DeformableDecoder):
+    """Decoder layers, each of which classifies the queries and moves their boxes.
 
     Args:
         config: Architecture of the detector.
@@ -232,11 +173,16 @@ class DINODecoder(nn.Module):
     """
 
     def __init__(self, config: DINOConfig) -> None:
-        super().__init__()
+        super().__init__(
+            config.channels,
+            heads=config.heads,
+            levels=config.levels,
+            points=config.points,
+            feedforward=config.feedforward,
+            feedforward_slices=config.feedforward_slices,
+            layers=config.decoder_layers,
+        )
         count = config.decoder_layers
-        self.layers = nn.ModuleList(DINODecoderLayer(config) for _ in range(count))
-        self.position = MLP(2 * config.channels, config.channels, config.channels, 2)
-        self.norm = nn.LayerNorm(config.channels)
         self.class_heads = nn.ModuleList(
             class_head(config.channels, config.num_classes) for _ in range(count)
         )
@@ -263,19 +209,6 @@ class DINODecoder(nn.Module):
             Of every layer class logits ``(layers, N, Q, K)`` and boxes ``(layers, N, Q, 4)``, and the boxes
             each layer started from and the last one's, ``(layers + 1, N, Q, 4)``.
         """
-        ratios = torch.cat((tokens.valid_ratios, tokens.valid_ratios), dim=-1)[:, None]
-        width = queries.shape[-1] // 2
-        logits, boxes, starts = [], [], [references]
-        for layer, heads in zip(self.layers, zip(self.class_heads, self.box_heads, strict=True), strict=True):
-            padded_references = references[:, :, None] * ratios
-            embedding = sine_box_embedding(padded_references[:, :, 0], width)
-            position = self.position(embedding.to(queries.dtype))
-            queries = layer(queries, position, padded_references, memory, tokens, blocked)
-            normed = self.norm(queries)
-            predict_class, predict_change = heads
-            logits.append(predict_class(normed))
-            boxes.append((predict_change(normed) + inverse_sigmoid(starts[-1])).sigmoid())
-            moved = (predict_change(queries) + inverse_sigmoid(references)).sigmoid()
-            starts.append(moved)
-            references = moved.detach()
-        return torch.stack(logits), torch.stack(boxes), torch.stack(starts)
+        refined = self.refine(queries, references, memory, tokens, blocked, box_heads=self.box_heads)
+        logits = [head(state) for head, state in zip(self.class_heads, refined.states, strict=True)]
+        return torch.stack(logits), torch.stack(refined.boxes), torch.stack(refined.starts)

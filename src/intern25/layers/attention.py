@@ -6,7 +6,10 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from intern25.layers.dot_product import attend, fused_backward_is_slow
 
 
 class ResidualAttention(nn.Module):
@@ -64,8 +67,24 @@ class ResidualAttention(nn.Module):
             keys, value = positioned, query
         else:
             keys, value = key if key_position is None else key + key_position, key
+        if fused_backward_is_slow(positioned, self.attention.in_proj_weight):
+            return cast(Tensor, self.norm(query + self._attend(positioned, keys, value, blocked)))
         attended, _ = self.attention(positioned, keys, value, attn_mask=blocked, need_weights=False)
         return cast(Tensor, self.norm(query + attended))
+
+    def _attend(self, query: Tensor, keys: Tensor, value: Tensor, blocked: Tensor | None) -> Tensor:
+        """What ``self.attention`` computes, with the attention itself by :func:`attend`."""
+        heads = self.attention.num_heads
+        weights = self.attention.in_proj_weight.chunk(3)
+        biases = self.attention.in_proj_bias.chunk(3)
+        q, k, v = (
+            F.linear(x, weight, bias).unflatten(-1, (heads, -1)).transpose(1, 2)
+            for x, weight, bias in zip((query, keys, value), weights, biases, strict=True)
+        )
+        if blocked is not None and blocked.ndim == 3:
+            blocked = blocked.unflatten(0, (-1, heads))
+        attended = attend(q, k, v, None if blocked is None else ~blocked)
+        return cast(Tensor, self.attention.out_proj(attended.transpose(1, 2).flatten(2)))
 
 
 class ResidualFeedForward(nn.Module):

@@ -50,6 +50,33 @@ def sigmoid_focal_loss(
     return reduce_loss(loss, weight, avg_factor)
 
 
+def quality_focal_loss(
+    logits: Tensor,
+    qualities: Tensor,
+    *,
+    gamma: float = 2.0,
+    weight: Tensor | None = None,
+    avg_factor: float | Tensor | None = None,
+) -> Tensor:
+    r"""Cross entropy with a target between 0 and 1, :math:`|t - p|^\gamma (-t \log p - (1 - t) \log(1 - p))`.
+
+    Args:
+        logits: Any shape; p is their sigmoid.
+        qualities: The same shape: t, such as the IoU of a box with its object, 0 for background.
+        gamma: How much entries that are nearly right count less.
+        weight: Weights, broadcastable.
+        avg_factor: Divisor of the sum; None = the number of entries.
+
+    Returns:
+        A scalar.
+
+    Source:
+        Generalized Focal Loss, arXiv:2006.04388, equation 5.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, qualities, reduction="none")
+    return reduce_loss(entropy * (qualities - logits.sigmoid()).abs() ** gamma, weight, avg_factor)
+
+
 def smooth_l1_loss(
     predictions: Tensor,
     targets: Tensor,

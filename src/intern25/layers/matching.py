@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One-to-one matching of queries and targets (Hungarian algorithm)."""
+"""One-to-one matching of queries and targets: costs of all pairs, and the Hungarian algorithm."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
+
+_LOG_EPS = 1e-12
 
 
 def hungarian(cost: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,6 +43,48 @@ def hungarian(cost: Tensor) -> tuple[Tensor, Tensor]:
         )
     queries, targets = _linear_sum_assignment(values)
     return torch.from_numpy(queries).to(cost.device), torch.from_numpy(targets).to(cost.device)
+
+
+def focal_cost(logits: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    r"""Cost of a class: what the focal loss of a positive entry is above that of a negative one.
+
+    .. math:: -\alpha (1 - p)^\gamma \log p + (1 - \alpha) p^\gamma \log(1 - p)
+
+    Args:
+        logits: Any shape.
+        alpha: Weight of the positive entries, ``1 - alpha`` of the negative ones.
+        gamma: How much easy entries count less.
+
+    Returns:
+        The same shape.
+
+    Source:
+        Deformable DETR, arXiv:2010.04159 (its matching cost).
+    """
+    probability = logits.sigmoid()
+    positive = -(probability + _LOG_EPS).log() * alpha * (1 - probability) ** gamma
+    negative = -(1 - probability + _LOG_EPS).log() * (1 - alpha) * probability**gamma
+    return positive - negative
+
+
+def mask_costs(found: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Binary cross entropy and dice loss of every pair of masks, read at the same points.
+
+    Args:
+        found: ``(..., Q, P)`` logits.
+        wanted: ``(..., K, P)`` masks, 0 to 1.
+
+    Returns:
+        Two of ``(..., Q, K)``: the mean over the points, and the dice loss with 1 added to both its terms.
+
+    Source:
+        Mask2Former, arXiv:2112.01527, section 3.3.
+    """
+    # BCE(x, t) = softplus(x) - x t, summed over the points for every pair by one product.
+    entropy = (F.softplus(found).sum(-1)[..., None] - found @ wanted.mT) / found.shape[-1]
+    probability = found.sigmoid()
+    total = probability.sum(-1)[..., None] + wanted.sum(-1)[..., None, :]
+    return entropy, 1 - (2 * (probability @ wanted.mT) + 1) / (total + 1)
 
 
 def _linear_sum_assignment(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from intern25.segmentation.convolution import ConvNormReLU, PointwiseConv2d
+from intern25.layers.convolution import ConvNormReLU, PointwiseConv2d
 
 
 class PixelClassifier(nn.Sequential):

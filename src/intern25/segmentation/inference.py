@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from intern25.segmentation.convolution import Size, resize
+from intern25.layers.convolution import Size, resize
 from intern25.segmentation.segmenter import Segmenter
 
 Mode = Literal["whole", "slide"]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from intern25.layers.convolution import resize
 from intern25.segmentation.config import IGNORE
-from intern25.segmentation.convolution import resize
 
 DICE_EPS = 1.0
 """Added to numerator and denominator of the dice term, in pixels."""

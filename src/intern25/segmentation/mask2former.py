@@ -9,10 +9,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from intern25.layers.pixel_decoder import PixelDecoder
 from intern25.segmentation.config import IGNORE, Mask2FormerConfig
 from intern25.segmentation.mask2former_criterion import Mask2FormerCriterion
 from intern25.segmentation.mask2former_decoder import MaskedDecoder, QueryPredictions
-from intern25.segmentation.mask2former_pixel_decoder import PixelDecoder
 from intern25.segmentation.mask2former_targets import (
     Segments,
     SegmentTarget,
@@ -55,7 +55,14 @@ class Mask2Former(Segmenter):
     def __init__(self, config: Mask2FormerConfig, *, backbone: nn.Module | None = None) -> None:
         super().__init__(config.backbone, backbone)
         self.config = config
-        self.pixel_decoder = PixelDecoder(self.feature_channels, config)
+        self.pixel_decoder = PixelDecoder(
+            self.feature_channels,
+            config.channels,
+            heads=config.heads,
+            points=config.points,
+            feedforward=config.encoder_feedforward,
+            layers=config.encoder_layers,
+        )
         self.decoder = MaskedDecoder(config)
         self.criterion = Mask2FormerCriterion(config)
 

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from intern25.layers.losses import dice_loss
-from intern25.layers.matching import hungarian
+from intern25.layers.matching import hungarian, mask_costs
+from intern25.layers.point_sampling import sample_points, uncertain_points
 from intern25.segmentation.config import Mask2FormerConfig
 from intern25.segmentation.mask2former_decoder import QueryPredictions
 from intern25.segmentation.mask2former_targets import SegmentTarget
-from intern25.segmentation.point_sampling import sample_points, uncertain_points
 
 Match = tuple[Tensor, Tensor]
 """Indices of queries and of the segments they answer for."""
@@ -103,13 +103,9 @@ class Mask2FormerCriterion(nn.Module):
         Returns:
             ``(Q, K)``.
         """
-        config, points = self.config, found.shape[1]
+        config = self.config
         class_cost = -class_logits.softmax(dim=-1)[:, labels]
-        # BCE(x, t) = softplus(x) - x t, summed over the points for every pair by one product.
-        mask_cost = (F.softplus(found).sum(1)[:, None] - found @ wanted.T) / points
-        probability = found.sigmoid()
-        total = probability.sum(1)[:, None] + wanted.sum(1)
-        dice_cost = 1 - (2 * (probability @ wanted.T) + 1) / (total + 1)
+        mask_cost, dice_cost = mask_costs(found, wanted)
         return (
             config.class_weight * class_cost + config.mask_weight * mask_cost + config.dice_weight * dice_cost
         )

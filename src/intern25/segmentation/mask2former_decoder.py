@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from intern25.layers.attention import ResidualAttention, ResidualFeedForward
+from intern25.layers.convolution import resize
 from intern25.layers.mlp import MLP
+from intern25.layers.pixel_decoder import LEVELS, flat_position
 from intern25.segmentation.config import Mask2FormerConfig
-from intern25.segmentation.convolution import resize
-from intern25.segmentation.mask2former_pixel_decoder import LEVELS, flat_position
 
 
 class QueryPredictions(NamedTuple):

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from intern25.layers.convolution import Size, resize
 from intern25.results import Detections
-from intern25.segmentation.convolution import Size, resize
 
 MASK_EPS = 1e-6
 """Keeps the mean over an empty mask finite."""

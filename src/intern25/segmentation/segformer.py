@@ -7,8 +7,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from intern25.layers.convolution import ConvNormReLU
 from intern25.segmentation.config import IGNORE, SegFormerConfig
-from intern25.segmentation.convolution import ConvNormReLU
 from intern25.segmentation.fcn import PixelClassifier
 from intern25.segmentation.losses import semantic_losses
 from intern25.segmentation.segmenter import Segmenter, check_labels

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from intern25.backbones.internimage import InternImage, InternImageConfig
-from intern25.segmentation.convolution import Size, resize
+from intern25.layers.convolution import Size, resize
 
 
 class Segmenter(nn.Module):

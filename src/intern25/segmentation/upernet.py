@@ -8,8 +8,8 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from intern25.layers.convolution import ConvNormReLU, Size, resize
 from intern25.segmentation.config import IGNORE, UperNetConfig
-from intern25.segmentation.convolution import ConvNormReLU, Size, resize
 from intern25.segmentation.fcn import FCNHead, PixelClassifier
 from intern25.segmentation.losses import semantic_losses
 from intern25.segmentation.segmenter import Segmenter, check_labels

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from intern25.segmentation import convolution
-from intern25.segmentation.convolution import ConvNormReLU, convolve_levels, convolve_pixels, resize
+from intern25.layers import convolution
+from intern25.layers.convolution import ConvNormReLU, convolve_levels, convolve_pixels, resize
 
 Sizes = list[tuple[int, int]]
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from intern25.segmentation.point_sampling import sample_points, uncertain_points
+from intern25.layers.point_sampling import sample_points, uncertain_points
 
 
 def bilinear(picture: Tensor, x: float, y: float) -> float:

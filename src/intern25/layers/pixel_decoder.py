@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""Pixel decoder of Mask2Former: deformable attention over 1/32, 1/16 and 1/8, then one step up to 1/4."""
+"""Pixel decoder: deformable attention over 1/32, 1/16 and 1/8, then one step up to 1/4.
+
+That of Mask2Former, and what the proposals of the generalist are read from.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from intern25.layers.deformable_encoder import DeformableEncoder, encoder_reference_points
+from intern25.layers.convolution import ConvNormReLU, PointwiseConv2d, resize
+from intern25.layers.deformable_encoder import (
+    DeformableEncoder,
+    SpatialShapes,
+    encoder_reference_points,
+)
 from intern25.layers.sine_embedding import sine_position_embedding
-from intern25.segmentation.config import Mask2FormerConfig
-from intern25.segmentation.convolution import ConvNormReLU, PointwiseConv2d, resize
 
 LEVELS = 3
 """Levels that attend to each other and that the queries look at."""
@@ -22,17 +29,32 @@ class PixelDecoder(nn.Module):
 
     Args:
         in_channels: Channels of the backbone's four maps, finest first.
-        config: Widths and depths.
+        channels: Width of everything behind them; a multiple of 32 and of ``heads``.
+        heads: Attention heads.
+        points: Sampling points per head and level.
+        feedforward: Hidden width of the feed-forward parts.
+        layers: Layers of deformable attention.
+
+    Raises:
+        ValueError: There are not four maps.
 
     Source:
         Mask2Former, arXiv:2112.01527, section 3.2.1; its encoder: Deformable DETR, arXiv:2010.04159.
     """
 
-    def __init__(self, in_channels: list[int], config: Mask2FormerConfig) -> None:
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int,
+        *,
+        heads: int,
+        points: int,
+        feedforward: int,
+        layers: int,
+    ) -> None:
         super().__init__()
-        channels = config.channels
         if len(in_channels) != LEVELS + 1:
-            raise ValueError(f"Mask2Former needs four maps, the backbone gives {len(in_channels)}")
+            raise ValueError(f"the pixel decoder needs four maps, the backbone gives {len(in_channels)}")
         self.projections = nn.ModuleList(
             ConvNormReLU(width, channels, norm="GN", bias=True, relu=False)
             for width in reversed(in_channels[1:])
@@ -40,11 +62,11 @@ class PixelDecoder(nn.Module):
         self.level_embedding = nn.Embedding(LEVELS, channels)
         self.encoder = DeformableEncoder(
             channels,
-            heads=config.heads,
+            heads=heads,
             levels=LEVELS,
-            points=config.points,
-            feedforward=config.encoder_feedforward,
-            layers=config.encoder_layers,
+            points=points,
+            feedforward=feedforward,
+            layers=layers,
         )
         self.lateral = ConvNormReLU(in_channels[0], channels, norm="GN", relu=False)
         self.output = ConvNormReLU(channels, channels, 3, norm="GN")
@@ -60,7 +82,7 @@ class PixelDecoder(nn.Module):
         assert self.mask_features.bias is not None, "built with a bias"
         nn.init.zeros_(self.mask_features.bias)
 
-    def forward(self, features: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Decode.
 
         Args:
@@ -68,6 +90,16 @@ class PixelDecoder(nn.Module):
 
         Returns:
             Mask features ``(N, C, H/4, W/4)``, and the levels at 1/32, 1/16 and 1/8 with C channels.
+        """
+        tokens, shapes = self.encode(features)
+        levels = unflatten_levels(tokens, shapes)
+        return self.refine(features[0], levels[-1]), levels
+
+    def encode(self, features: Sequence[Tensor]) -> tuple[Tensor, SpatialShapes]:
+        """Let the cells of the three coarser maps attend to each other.
+
+        Returns:
+            Cells ``(N, S, C)`` of 1/32, 1/16 and 1/8, one level after another, and (height, width) of each.
         """
         projected = [
             projection(level)
@@ -83,12 +115,19 @@ class PixelDecoder(nn.Module):
             dim=1,
         )
         whole = position.new_ones((1, LEVELS, 2))  # no padding
-        tokens = self.encoder(tokens, position, shapes, encoder_reference_points(shapes, whole))
-        parts = tokens.split([height * width for height, width in shapes], dim=1)
-        levels = [part.transpose(1, 2).unflatten(2, shape) for part, shape in zip(parts, shapes, strict=True)]
-        lateral = self.lateral(features[0])
-        finest = self.output(lateral + resize(levels[-1], (lateral.shape[-2], lateral.shape[-1])))
-        return self.mask_features(finest), levels
+        return self.encoder(tokens, position, shapes, encoder_reference_points(shapes, whole)), shapes
+
+    def refine(self, finest: Tensor, encoded: Tensor) -> Tensor:
+        """Mask features ``(N, C, H/4, W/4)`` of the backbone's map at 1/4 and the encoded level at 1/8."""
+        lateral = self.lateral(finest)
+        merged = self.output(lateral + resize(encoded, (lateral.shape[-2], lateral.shape[-1])))
+        return cast(Tensor, self.mask_features(merged))
+
+
+def unflatten_levels(tokens: Tensor, shapes: SpatialShapes) -> list[Tensor]:
+    """Maps ``(N, C, h, w)`` of the cells ``(N, S, C)`` of all levels."""
+    parts = tokens.split([height * width for height, width in shapes], dim=1)
+    return [part.transpose(1, 2).unflatten(2, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def flat_position(level: Tensor) -> Tensor:
