@@ -93,10 +93,14 @@ def launch(
     config = replace(config, **changes)
     path = Path(config.output).with_suffix(".json")
     path.write_text(config.to_json())
+    return start_processes([sys.executable, str(script), str(path)], processes)
+
+
+def start_processes(command: list[str], processes: int) -> list[subprocess.Popen[str]]:
+    """Start ``processes`` processes that find each other as torchrun's would."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, str(script), str(path)]
     return [
         subprocess.Popen(
             command,

@@ -8,7 +8,7 @@ themselves on a CPU without bfloat16 arithmetic.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import torch
@@ -69,21 +69,17 @@ class Muon(Optimizer):
         return loss
 
     def _step_orthogonal(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
-        momentum, lr = group["momentum"], group["lr"]
-        alike: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for parameter in parameters:
-            gradient = cast(Tensor, parameter.grad)
-            state = self.state[parameter]
-            if not state:
-                state["momentum"] = torch.zeros_like(parameter)
-            average = state["momentum"].mul_(momentum).add_(gradient)
-            direction = gradient.add(average, alpha=momentum).flatten(1)
-            alike[cast(tuple[int, int], tuple(direction.shape))].append((parameter, direction))
-        for shape, members in alike.items():
-            updates = orthogonalise(torch.stack([direction for _, direction in members]))
-            for (parameter, _), update in zip(members, updates, strict=True):
-                parameter.mul_(1 - lr * group["weight_decay"])
-                parameter.add_(update.view_as(parameter), alpha=-0.2 * lr * max(shape) ** 0.5)
+            if not self.state[parameter]:
+                self.state[parameter] = {"momentum": torch.zeros_like(parameter)}
+        step_orthogonal(
+            parameters,
+            [cast(Tensor, p.grad) for p in parameters],
+            [self.state[p]["momentum"] for p in parameters],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            momentum=group["momentum"],
+        )
 
     def _step_adamw(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         for parameter in parameters:
@@ -94,23 +90,114 @@ class Muon(Optimizer):
                     "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
                 }
         averages, squares, steps = ([self.state[p][name] for p in parameters] for name in _ADAMW_STATE)
-        beta1, beta2 = group["betas"]
-        adamw(
+        step_adamw(
             parameters,
             [cast(Tensor, p.grad) for p in parameters],
             averages,
             squares,
-            [],
             steps,
-            fused=True,
-            amsgrad=False,
-            beta1=beta1,
-            beta2=beta2,
             lr=group["lr"],
             weight_decay=group["weight_decay"],
+            betas=group["betas"],
             eps=1e-8,
+        )
+
+
+def step_orthogonal(
+    parameters: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    momenta: Sequence[Tensor],
+    *,
+    lr: float,
+    weight_decay: float,
+    momentum: float,
+    scale: float = 1.0,
+) -> None:
+    r"""Do one Muon step on each matrix or kernel; the formula is that of :class:`Muon`.
+
+    Args:
+        parameters: Tensors of two or more dimensions, changed in place.
+        gradients: Their gradients.
+        momenta: Their ``M``, changed in place.
+        lr: Learning rate.
+        weight_decay: Decoupled weight decay.
+        momentum: ``mu``.
+        scale: Positive factor of the gradients.
+    """
+    alike: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    for parameter, gradient, average in zip(parameters, gradients, momenta, strict=True):
+        average.mul_(momentum).add_(gradient, alpha=scale)
+        # The length of the direction is lost below, so the scale may as well divide the momentum.
+        direction = gradient.add(average, alpha=momentum / scale).flatten(1)
+        alike[cast(tuple[int, int], tuple(direction.shape))].append((parameter, direction))
+    for shape, members in alike.items():
+        updates = orthogonalise(torch.stack([direction for _, direction in members]))
+        for (parameter, _), update in zip(members, updates, strict=True):
+            parameter.mul_(1 - lr * weight_decay)
+            parameter.add_(update.view_as(parameter), alpha=-0.2 * lr * max(shape) ** 0.5)
+
+
+def step_adamw(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    averages: list[Tensor],
+    squares: list[Tensor],
+    steps: list[Tensor] | None,
+    *,
+    lr: float,
+    weight_decay: float,
+    betas: tuple[float, float],
+    eps: float,
+) -> None:
+    """Do one AdamW step on each parameter by torch's fused kernel, one pass over memory.
+
+    Args:
+        parameters: Changed in place.
+        gradients: Their gradients.
+        averages: First moments, changed in place.
+        squares: Second moments, changed in place.
+        steps: Steps done before, for the bias correction; counted up in place. None: correct as in a first
+            step, always; then all tensors must be of one type and device.
+        lr: Learning rate.
+        weight_decay: Decoupled weight decay.
+        betas: Shares of the moments that stay.
+        eps: Added to the root of the second moment.
+    """
+    if steps is None:
+        # Counting up a number for each parameter takes a tenth of the time of the update itself.
+        first = torch.ones((), device=parameters[0].device)
+        torch._fused_adamw_(
+            parameters,
+            gradients,
+            averages,
+            squares,
+            [],
+            [first] * len(parameters),
+            amsgrad=False,
+            beta1=betas[0],
+            beta2=betas[1],
+            lr=lr,
+            weight_decay=weight_decay,
+            eps=eps,
             maximize=False,
         )
+        return
+    adamw(
+        parameters,
+        gradients,
+        averages,
+        squares,
+        [],
+        steps,
+        fused=True,
+        amsgrad=False,
+        beta1=betas[0],
+        beta2=betas[1],
+        lr=lr,
+        weight_decay=weight_decay,
+        eps=eps,
+        maximize=False,
+    )
 
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:

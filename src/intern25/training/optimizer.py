@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import torch
@@ -60,8 +60,28 @@ def build_optimizer(
     Raises:
         ValueError: Every parameter is frozen.
     """
+    matrices = hidden_matrices(model) if optimizer == "muon" else set()
+    groups = parameter_groups(model, rules, lr=lr, orthogonal=matrices)
+    if optimizer == "muon":
+        return Muon(groups, lr=lr)
+    return torch.optim.AdamW(cast(Any, groups), lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+
+
+def parameter_groups(
+    model: nn.Module, rules: Sequence[ParameterRule], *, lr: float, orthogonal: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return the optimizer's groups of the trainable parameters, one a distinct rule.
+
+    Args:
+        model: Model to train.
+        rules: Learning-rate factor and weight decay of each parameter.
+        lr: Learning rate of factor 1.
+        orthogonal: Names of the parameters that take Muon's steps.
+
+    Raises:
+        ValueError: Every parameter is frozen.
+    """
     parameters = dict(model.named_parameters())
-    orthogonal = hidden_matrices(model) if optimizer == "muon" else set()
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for rule in rules:
         if parameters[rule.name].requires_grad:
@@ -69,10 +89,7 @@ def build_optimizer(
             groups.setdefault(key, []).append(parameters[rule.name])
     if not groups:
         raise ValueError("every parameter is frozen, so there is nothing to train; freeze fewer stages")
-    param_groups: list[dict[str, Any]] = [
+    return [
         {"params": members, "lr": lr * scale, "weight_decay": decay, "orthogonal": is_orthogonal}
         for (scale, decay, is_orthogonal), members in groups.items()
     ]
-    if optimizer == "muon":
-        return Muon(param_groups, lr=lr)
-    return torch.optim.AdamW(cast(Any, param_groups), lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
