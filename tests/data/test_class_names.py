@@ -37,6 +37,10 @@ SIZES = {
     "camvid": 11,
     "bccd": 3,
     "dsb2018": 1,
+    "gtsrb": 43,
+    "tt100k": 60,
+    "traffic_light": 3,
+    "traffic_lights_cn": 14,
 }
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
@@ -176,6 +180,9 @@ ANCHORS = {
     "pascal_context_59": {0: ("aeroplane", "飞机"), 58: ("wood", "木头")},
     "nyu40": {0: ("wall", "墙"), 23: ("refrigerator", "冰箱"), 39: ("other object", "其他物品")},
     "camvid": {0: ("sky", "天空"), 10: ("bicyclist", "骑自行车的人")},
+    "gtsrb": {14: ("stop", "停车让行"), 38: ("keep right", "靠右侧行驶")},
+    "tt100k": {1: ("non-motor vehicles only", "非机动车行驶"), 59: ("other warning sign", "其他警告标志")},
+    "traffic_lights_cn": {3: ("red left arrow", "红色左转箭头灯"), 13: ("green countdown", "绿色倒计时")},
     "bccd": {0: ("red blood cell", "红细胞"), 2: ("platelets", "血小板")},
 }
 

@@ -42,6 +42,10 @@ TABLES = (
     "camvid",
     "bccd",
     "dsb2018",
+    "gtsrb",
+    "tt100k",
+    "traffic_light",
+    "traffic_lights_cn",
 )
 """Lists that are plain tables."""
 
@@ -156,6 +160,8 @@ def class_names(list_name: str) -> ClassNames:
     - ``coco`` (80), ``lvis`` (1203, version 1), ``objects365`` (365, version 2), ``openimages`` (601, by
       machine identifier), ``voc`` (20), ``crowdhuman`` (1), ``bccd`` (3), ``dsb2018`` (1): objects, in the
       order of the published detectors.
+    - ``gtsrb`` (43 German traffic signs), ``tt100k`` (60 Chinese ones, by code), ``traffic_light`` (3, in
+      sorted order), ``traffic_lights_cn`` (14: lights, arrows, pedestrian lights and countdowns).
     - ``ade20k`` (150), ``cityscapes`` (19), ``mapillary`` (66), ``coco_stuff_164k`` (171),
       ``pascal_context_59``, ``nyu40``, ``camvid`` (11): regions, in the order of the masks.
     - ``inaturalist_2018``: 8142 species. These are indices of the head (``species 17``), not names: the

@@ -3,7 +3,7 @@
 
 Layouts, tried in this order on the list of file names:
 
-1. ``labels.csv`` with the columns ``file,class,split``;
+1. ``labels.csv`` with the columns ``file,class,split``, or ``class_id`` for numbered classes;
 2. ``train/<class>/...`` and ``val/<class>/...`` (also ``valid``, ``validation``, ``test``);
 3. ``<class>/...``: one folder a class, the validation split is cut off by a seed.
 """
@@ -26,6 +26,7 @@ LAYOUT_HELP = (
     "expected train/<class>/<image> and val/<class>/<image>, or <class>/<image>, or a labels.csv with the "
     "columns file,class,split"
 )
+_CLASS_COLUMNS = ("class", "class_id")
 
 
 def read_folder(root: Path, *, validation_fraction: float, seed: int) -> Splits:
@@ -97,7 +98,8 @@ def _read_classes(where: str, prefix: str, names: list[str], store: ImageStore) 
 def _read_labels_csv(where: str, names: set[str], store: FolderStore | ZipStore) -> Splits:
     text = store.read("labels.csv").decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
-    if not rows or not {"file", "class", "split"} <= set(rows[0]):
+    column = next((name for name in _CLASS_COLUMNS if rows and name in rows[0]), "class")
+    if not rows or not {"file", column, "split"} <= set(rows[0]):
         raise ValueError(f"labels.csv of {where} must have the columns file,class,split and at least one row")
     missing = [(line, row["file"]) for line, row in enumerate(rows, start=2) if row["file"] not in names]
     if missing:
@@ -110,18 +112,26 @@ def _read_labels_csv(where: str, names: set[str], store: FolderStore | ZipStore)
     if TRAIN_NAME not in found or validation is None:
         raise ValueError(f"labels.csv of {where} must have the splits train and val, found {sorted(found)}")
     sets = {
-        split: sorted({r["class"] for r in rows if r["split"] == split}) for split in (TRAIN_NAME, validation)
+        split: _in_order(column, {row[column] for row in rows if row["split"] == split})
+        for split in (TRAIN_NAME, validation)
     }
-    check_same_classes(where, tuple(sets[TRAIN_NAME]), tuple(sets[validation]))
-    classes = tuple(sets[TRAIN_NAME])
+    check_same_classes(where, sets[TRAIN_NAME], sets[validation])
+    classes = sets[TRAIN_NAME]
     index = {name: position for position, name in enumerate(classes)}
 
     def images_of(split: str) -> LabelledImages:
         chosen = [row for row in rows if row["split"] == split]
         files = tuple(row["file"] for row in chosen)
-        return LabelledImages(files, tuple(index[row["class"]] for row in chosen), classes, store)
+        return LabelledImages(files, tuple(index[row[column]] for row in chosen), classes, store)
 
     return Splits(images_of(TRAIN_NAME), images_of(validation))
+
+
+def _in_order(column: str, classes: set[str]) -> tuple[str, ...]:
+    """Classes sorted by name, class ids by number."""
+    if column == "class_id" and all(name.isdecimal() for name in classes):
+        return tuple(sorted(classes, key=lambda name: (int(name), name)))
+    return tuple(sorted(classes))
 
 
 def check_same_classes(where: str, train: tuple[str, ...], val: tuple[str, ...]) -> None:

@@ -9,6 +9,8 @@ from functools import cache
 from intern25.data.class_names import ClassNames, class_keys, class_names
 
 _LISTS = (
+    "caltech101",
+    "cifar10",
     "coco",
     "lvis",
     "objects365",
@@ -24,6 +26,10 @@ _LISTS = (
     "camvid",
     "bccd",
     "dsb2018",
+    "gtsrb",
+    "tt100k",
+    "traffic_light",
+    "traffic_lights_cn",
 )
 
 

@@ -31,7 +31,7 @@ def read_shards(path: Path, *, validation_fraction: float, seed: int) -> Splits:
         ValueError: A shard is missing or broken, a key lacks its image or class, or a class is no integer.
     """
     if path.suffix == ".tar":
-        pairs = _read_pairs(_expand(path))
+        pairs = _read_pairs(expand_shards(path))
         return split_by_seed(_images_of(pairs, _class_count(pairs)), validation_fraction, seed)
     train, val = _split_shards(path, TRAIN_NAME), list[Path]()
     for name in VALIDATION_NAMES:
@@ -52,8 +52,13 @@ def _split_shards(root: Path, split: str) -> list[Path]:
     return sorted(root.glob(f"{split}/*.tar")) or sorted(root.glob(f"{split}[-_]*.tar"))
 
 
-def _expand(pattern: Path) -> list[Path]:
-    """Expand the braces of a shard pattern."""
+def expand_shards(pattern: Path) -> list[Path]:
+    """Expand the braces of a shard pattern ``name-{000000..000009}.tar``.
+
+    Raises:
+        ValueError: A shard is missing.
+        ImportError: The package ``webdataset`` is not there.
+    """
     try:
         from webdataset.shardlists import expand_urls
     except ImportError as error:

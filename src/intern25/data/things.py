@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from types import MappingProxyType
 
-from intern25.data.class_names import ClassNames, class_keys, list_of
+from intern25.data.class_names import ClassNames, class_keys, class_names, list_of
 
 # The rest of a list are things.
 _STUFF = MappingProxyType(
@@ -42,6 +43,9 @@ _STUFF = MappingProxyType(
     }
 )
 
+# CamVid has no official answer; here a sign is a surface.
+_FREE_STUFF = (("sign", "标志牌", "pole", "杆", "pavement", "人行道"), ("background", "背景"))
+
 _THINGS_OF_COCO_STUFF = 80
 """They come first, in COCO's order."""
 
@@ -73,3 +77,30 @@ def things_of(classes: ClassNames) -> frozenset[int] | None:
         return None
     stuff = set(_STUFF[list_name].split(", "))
     return frozenset(number for number, key in enumerate(class_keys(list_name)) if key not in stuff)
+
+
+def countable(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names, in either language, that no known data set calls stuff.
+
+    Where data sets disagree, as about trees, a name is stuff.
+
+    Example:
+        >>> countable(["sky", "道路", "kite", "red van"])
+        ('kite', 'red van')
+    """
+    return tuple(name for name in names if name.strip().casefold() not in _stuff())
+
+
+@cache
+def _stuff() -> frozenset[str]:
+    stuff = {name for names in _FREE_STUFF for name in names}
+    for list_name in ("ade20k", "cityscapes", "mapillary", "coco_stuff_164k"):
+        names = class_names(list_name)
+        things = things_of(names)
+        assert things is not None, "known above"
+        stuff |= {n.casefold() for row in range(len(names)) if row not in things for n in _both(names, row)}
+    return frozenset(stuff)
+
+
+def _both(names: ClassNames, row: int) -> tuple[str, str]:
+    return names.en[row], names.zh[row]

@@ -103,6 +103,37 @@ def read_frames(path: str | Path, *, step: int = 1) -> Iterator[Frame]:
         raise VideoReadError(f"{path} holds no frames; copy or download it again")
 
 
+def picture_at(path: str | Path, time: float) -> Image.Image:
+    """Return the upright RGB picture that a video shows at ``time``, without decoding all that comes before.
+
+    Args:
+        path: Video in any format that FFmpeg reads.
+        time: Seconds from the start, as :func:`read_frames` gives them; after the end the last frame counts.
+
+    Raises:
+        VideoReadError: The video is missing, damaged before that frame, or none.
+        ImportError: PyAV is not installed.
+    """
+    av = _av()
+    with _opened(path) as container:
+        stream = _video_stream(container, path)
+        stream.thread_type = "AUTO"
+        last = None
+        try:
+            container.seek(max(0, int(time / stream.time_base)), stream=stream)
+            for frame in container.decode(stream):
+                last = frame
+                # Times are rounded to the clock of the file.
+                if frame.time is None or frame.time >= time - float(stream.time_base):
+                    break
+        except av.FFmpegError as error:
+            if last is None:
+                raise VideoReadError(f"{path} is damaged at {time:.1f} s ({error.strerror})") from error
+    if last is None:
+        raise VideoReadError(f"{path} holds no frames at {time:.1f} s; copy or download it again")
+    return _upright(last)
+
+
 def write_video(path: str | Path, frames: Iterable[Image.Image], *, rate: Fraction) -> int:
     """Write pictures of one size as an H.264 video, whole or not at all.
 
@@ -177,6 +208,10 @@ def _opened(path: str | Path) -> Any:
 
 
 def _video_stream(container: Any, path: str | Path) -> Any:
+    if not len(container.streams):
+        raise VideoReadError(
+            f"{path} is damaged or cut short: it holds no pictures; copy or download it again"
+        )
     if not container.streams.video:
         raise VideoReadError(f"{path} holds sound but no pictures")
     return container.streams.video[0]
