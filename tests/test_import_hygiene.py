@@ -10,9 +10,9 @@ import time
 import pytest
 
 HEAVY = {
-    "PIL", "accelerate", "av", "cv2", "diffusers", "fastapi", "gradio", "huggingface_hub", "matplotlib",
-    "pandas", "rich", "safetensors", "scipy", "timm", "torchvision", "transformers", "triton", "tyro",
-    "webdataset",
+    "PIL", "accelerate", "av", "cv2", "diffusers", "fastapi", "gradio", "huggingface_hub", "lancedb",
+    "matplotlib", "pandas", "pyarrow", "rich", "safetensors", "scipy", "timm", "torchvision", "transformers",
+    "triton", "tyro", "webdataset",
 }  # fmt: skip
 
 GENEROUS_SECONDS = 10.0
@@ -47,6 +47,8 @@ def test_public_names_are_there() -> None:
         ["classify"],
         ["detect"],
         ["segment"],
+        ["search"],
+        ["search", "index"],
         ["train"],
         ["train", "classify"],
         ["train", "detect"],

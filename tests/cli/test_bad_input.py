@@ -15,11 +15,16 @@ import pytest
 import torch
 from PIL import Image
 from tests.data.test_images import png_of_size
+from tests.search.albums import save_video
+from tests.search.color_embedder import ColorEmbedder, HalvesEmbedder
 from tests.small_detector import save_dino, save_mask2former, save_mask_rcnn, save_upernet
 from tests.small_model import SMALL, save_small_model
 
 from intern25.backbones.internimage import InternImage
 from intern25.cli.main import main
+from intern25.search import opening
+from intern25.search.index import SearchIndex
+from intern25.search.lock import IndexLock
 from intern25.weights.files import save_model
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "bad-input.md"
@@ -32,6 +37,7 @@ class Place:
     folder: Path
     weights: Path
     picture: Path
+    patch: pytest.MonkeyPatch
 
     def file(self, name: str, content: bytes) -> str:
         path = self.folder / name
@@ -173,6 +179,87 @@ def boxes_only(place: Place) -> list[str]:
     return ["detect", str(place.picture), "--model", model, *words]
 
 
+def album(place: Place, *, is_indexed: bool = False) -> Path:
+    """A picture that is searched by its colours."""
+    place.patch.setattr(opening, "open_embedder", lambda name, device: ColorEmbedder())
+    folder = place.folder / "album"
+    folder.mkdir()
+    noise().save(folder / "good.png")
+    if is_indexed:
+        SearchIndex.open(folder / ".intern25").update(ColorEmbedder(), folder)
+    return folder
+
+
+def index(place: Place, folder: Path, *words: str) -> list[str]:
+    return ["search", "index", str(folder), "--model", "colors", *words]
+
+
+def empty_album(place: Place) -> list[str]:
+    folder = album(place)
+    (folder / "good.png").unlink()
+    return index(place, folder)
+
+
+def album_with(place: Place, name: str, content: bytes) -> list[str]:
+    folder = album(place)
+    (folder / name).write_bytes(content)
+    return index(place, folder)
+
+
+def cut_video(place: Place) -> list[str]:
+    whole = save_video(place.folder / "whole.mp4", ["green"]).read_bytes()
+    return album_with(place, "cut.mp4", whole[: len(whole) // 2])
+
+
+def locked_album(place: Place) -> list[str]:
+    folder, mkdir = album(place), Path.mkdir
+
+    def refuse(path: Path, *words: object, **options: object) -> None:
+        if path.name == ".intern25":
+            raise PermissionError(13, "Permission denied", str(path))
+        mkdir(path, *words, **options)  # type: ignore[arg-type]
+
+    place.patch.setattr(Path, "mkdir", refuse)
+    return index(place, folder)
+
+
+def full_disk(place: Place) -> list[str]:
+    folder = album(place)
+
+    def refuse(table: object, rows: object) -> None:
+        # The words of LanceDB on a full disk.
+        raise RuntimeError(
+            "lance error: LanceError(IO): No space left on device (os error 28), /a/b.rs:258:9"
+        )
+
+    place.patch.setattr("lancedb.table.LanceTable.add", refuse)
+    return index(place, folder)
+
+
+def second_indexer(place: Place) -> list[str]:
+    folder = album(place, is_indexed=True)
+    IndexLock(folder / ".intern25" / "lock").__enter__()
+    return index(place, folder)
+
+
+def damaged_index(place: Place) -> list[str]:
+    folder = album(place, is_indexed=True)
+    for path in (folder / ".intern25" / "items.lance" / "data").iterdir():
+        path.write_bytes(path.read_bytes()[:-100])
+    return ["search", "green", str(folder)]
+
+
+def other_model(place: Place) -> list[str]:
+    folder = album(place, is_indexed=True)
+    place.patch.setattr(opening, "open_embedder", lambda name, device: HalvesEmbedder())
+    return ["search", "green", str(folder), "--model", "halves"]
+
+
+def no_boxes(place: Place) -> list[str]:
+    folder = album(place, is_indexed=True)
+    return ["search", "green", str(folder), "--model", "colors", "--boxes"]
+
+
 CASES: dict[str, Callable[[Place], list[str]]] = {
     "file that does not exist": lambda p: p.classify(str(p.folder / "nowhere.jpg")),
     "empty file": lambda p: p.classify(p.file("empty.jpg", b"")),
@@ -243,6 +330,24 @@ CASES: dict[str, Callable[[Place], list[str]]] = {
     ),
     "thing that the model does not have": lambda p: segment(p, "--task", "panoptic", "--things", "cra"),
     "instances of stuff": lambda p: segment(p, "--task", "instance", "--classes", "sky"),
+    "empty query": lambda p: ["search", " ", str(p.folder)],
+    "no matches asked for": lambda p: ["search", "green", str(p.folder), "--top", "0"],
+    "page of thumbnails of another format": lambda p: ["search", "green", str(p.folder), "--sheet", "a.gif"],
+    "search in an album that does not exist": lambda p: ["search", "green", str(p.folder / "none")],
+    "index of an album that is a file": lambda p: index(p, p.picture),
+    "album without an index": lambda p: ["search", "green", str(p.folder)],
+    "first index without a model": lambda p: ["search", "index", str(p.folder)],
+    "index by a classifier": lambda p: ["search", "index", str(p.folder), "--model", str(p.weights)],
+    "empty album": empty_album,
+    "damaged picture in an album": lambda p: album_with(p, "cut.jpg", jpeg()[:-900]),
+    "truncated video in an album": cut_video,
+    "album that cannot be written into": locked_album,
+    "full disk while indexing": full_disk,
+    "second indexer of an album": second_indexer,
+    "index damaged": damaged_index,
+    "index of another model": other_model,
+    "boxes of a model without regions": no_boxes,
+    "moments of a video every zero seconds": lambda p: index(p, p.folder, "--every", "0"),
     "training without data": lambda p: ["train", "classify"],
     "damaged picture in the training data": damaged_data,
     "training a detector without data": lambda p: ["train", "detect"],
@@ -310,7 +415,7 @@ def test_row(
     picture = tmp_path / "good.png"
     noise().save(picture)
     message, status = rows()[name]
-    words = CASES[name](Place(tmp_path, weights, picture))
+    words = CASES[name](Place(tmp_path, weights, picture, monkeypatch))
     assert main(words) == status
     stderr = capsys.readouterr().err
     errors = [line for line in stderr.splitlines() if line.startswith("intern25: error: ")]

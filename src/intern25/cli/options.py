@@ -62,7 +62,8 @@ def split_task(
         ValueError: The first word is no task.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
-        rows = "\n".join(f"  {name:<9} {text}" for name, text in tasks.items())
+        width = max(map(len, tasks))
+        rows = "\n".join(f"  {name:<{width}}  {text}" for name, text in tasks.items())
         print(f"usage: intern25 {command} TASK [OPTIONS]\n\ntasks:\n{rows}\n\nTASK --help shows its options.")
         return None, []
     task, *rest = arguments
