@@ -15,7 +15,14 @@ from intern25.generalist.proposals import ProposalNetwork
 
 BACKBONE = dataclasses.replace(INTERNIMAGE_NANO, channels=16, depths=(1, 1, 1, 1), groups=(1, 2, 4, 8))
 CONFIG = ProposalConfig(
-    channels=32, heads=4, points=2, encoder_layers=1, decoder_layers=2, feedforward=48, num_queries=12
+    channels=32,
+    heads=4,
+    points=2,
+    encoder_layers=1,
+    decoder_layers=2,
+    feedforward=48,
+    num_queries=12,
+    denoising=25,
 )
 MAP_CHANNELS = [8, 16, 24, 32]
 SIDE = 96
@@ -23,7 +30,7 @@ SIDE = 96
 
 
 def small_network(**options: int) -> ProposalNetwork:
-    return ProposalNetwork(CONFIG, MAP_CHANNELS, **options)
+    return ProposalNetwork(dataclasses.replace(CONFIG, **options), MAP_CHANNELS)
 
 
 def random_maps(

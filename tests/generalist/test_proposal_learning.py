@@ -25,7 +25,14 @@ def test_four_pictures_are_learnt() -> None:
     batch = torch.stack(images)
     backbone = InternImage(BACKBONE)
     config = ProposalConfig(
-        channels=64, heads=4, points=4, encoder_layers=1, decoder_layers=2, feedforward=128, num_queries=30
+        channels=64,
+        heads=4,
+        points=4,
+        encoder_layers=1,
+        decoder_layers=2,
+        feedforward=128,
+        num_queries=30,
+        denoising=25,
     )
     network = ProposalNetwork(config, backbone.config.stage_channels)
     model, criterion = nn.ModuleList([backbone, network]), ProposalCriterion(ProposalWeights(points=256))

@@ -88,7 +88,7 @@ def test_denoising_queries_change_no_proposal() -> None:
     torch.testing.assert_close(plain.boxes, noised.boxes)
     torch.testing.assert_close(plain.semantic, noised.semantic)
     assert network.eval()(maps, targets).denoising is None
-    assert small_network(num_denoising=0).train()(random_maps(2), targets).denoising is None
+    assert small_network(denoising=0).train()(random_maps(2), targets).denoising is None
 
 
 def test_copies_of_many_objects_are_limited() -> None:
@@ -146,7 +146,7 @@ def test_every_parameter_is_in_the_graph_without_masks(counts: tuple[int, ...]) 
 
 
 def test_half_precision_is_close() -> None:
-    network, maps = small_network(num_denoising=0).train(), random_maps(1)
+    network, maps = small_network(denoising=0).train(), random_maps(1)
     targets = [random_targets(3)]
     plain = network(maps, targets)
     with torch.autocast("cpu", torch.bfloat16):
@@ -162,7 +162,7 @@ def test_half_precision_is_close() -> None:
 
 
 def test_checkpointing_changes_no_gradient() -> None:
-    network, maps = small_network(num_denoising=0).double().train(), random_maps(1, dtype=torch.float64)
+    network, maps = small_network(denoising=0).double().train(), random_maps(1, dtype=torch.float64)
     targets, gradients = [random_targets(2)], []
     for enable in (False, True):
         network.set_grad_checkpointing(enable)

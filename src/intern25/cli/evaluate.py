@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from intern25.cli.evaluate_downstream import run_detection, run_segmentation
 from intern25.cli.exits import DONE
 from intern25.cli.options import parse, split_task
+from intern25.cli.train_generalist import run_evaluation
 
 if TYPE_CHECKING:
     from intern25.evaluation.classification import ClassificationReport
@@ -19,6 +20,7 @@ TASKS = {
     "classify": "top-1 and top-5 accuracy and throughput of a classifier",
     "detect": "average precision of a detector's boxes and masks",
     "segment": "mean intersection over union of a segmenter",
+    "generalist": "every task of a generalist",
 }
 
 _DESCRIPTION = (
@@ -70,6 +72,8 @@ def run(arguments: Sequence[str]) -> int:
         return run_detection(rest)
     if task == "segment":
         return run_segmentation(rest)
+    if task == "generalist":
+        return run_evaluation(rest)
     options = parse(EvaluateOptions, rest, command="eval classify", description=_DESCRIPTION)
     report = _evaluate(options)
     print(report.to_json() if options.json else _text(report, per_class=options.per_class))

@@ -14,6 +14,7 @@ import tyro
 
 from intern25.cli.exits import DONE
 from intern25.cli.options import parse, split_task
+from intern25.cli.train_generalist import run_training
 from intern25.training.config import TrainConfig
 from intern25.training.detection_config import DetectionTrainConfig
 from intern25.training.detection_recipes import (
@@ -38,6 +39,7 @@ TASKS = {
     "classify": "a classifier, from fresh or published weights",
     "detect": "a detector of boxes, and of masks where the data have them",
     "segment": "a segmenter that names the class of each pixel",
+    "generalist": "one model for all tasks, from the data packs of a folder",
 }
 
 _ALL = (
@@ -161,7 +163,8 @@ def run(arguments: Sequence[str]) -> int:
     task, rest = split_task(arguments, TASKS, command="train")
     if task is None:
         return DONE
-    return {"classify": _classify, "detect": _detect, "segment": _segment}[task](rest)
+    runs = {"classify": _classify, "detect": _detect, "segment": _segment, "generalist": run_training}
+    return runs[task](rest)
 
 
 def _classify(arguments: Sequence[str]) -> int:

@@ -56,6 +56,8 @@ class ProposalConfig:
     """Hidden width of the feed-forward parts."""
     num_queries: int
     """Proposals of an image."""
+    denoising: int
+    """Noised copies of an image's objects that training adds; 0 = none, which small models do not miss."""
 
     def __post_init__(self) -> None:
         if self.channels % self.heads:
@@ -110,7 +112,14 @@ INTERN25_TINY = GeneralistConfig(
     backbone=INTERNIMAGE_NANO,
     text=TextConfig(vocabulary=6144, width=192, layers=2, heads=6, feedforward=768, max_length=128),
     proposals=ProposalConfig(
-        channels=128, heads=8, points=4, encoder_layers=2, decoder_layers=3, feedforward=512, num_queries=100
+        channels=128,
+        heads=8,
+        points=4,
+        encoder_layers=2,
+        decoder_layers=3,
+        feedforward=512,
+        num_queries=100,
+        denoising=0,
     ),
     width=192,
     layers=4,
@@ -126,7 +135,14 @@ INTERN25_SMALL = GeneralistConfig(
     backbone=INTERNIMAGE_T,
     text=TextConfig(vocabulary=32768, width=384, layers=6, heads=6, feedforward=1536, max_length=256),
     proposals=ProposalConfig(
-        channels=256, heads=8, points=4, encoder_layers=3, decoder_layers=6, feedforward=1024, num_queries=100
+        channels=256,
+        heads=8,
+        points=4,
+        encoder_layers=3,
+        decoder_layers=6,
+        feedforward=1024,
+        num_queries=100,
+        denoising=25,
     ),
     width=384,
     layers=6,
@@ -142,7 +158,14 @@ INTERN25_BASE = GeneralistConfig(
     backbone=INTERNIMAGE_B,
     text=TextConfig(vocabulary=49152, width=768, layers=12, heads=12, feedforward=3072, max_length=256),
     proposals=ProposalConfig(
-        channels=256, heads=8, points=4, encoder_layers=6, decoder_layers=9, feedforward=2048, num_queries=300
+        channels=256,
+        heads=8,
+        points=4,
+        encoder_layers=6,
+        decoder_layers=9,
+        feedforward=2048,
+        num_queries=300,
+        denoising=100,
     ),
     width=768,
     layers=6,

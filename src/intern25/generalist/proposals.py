@@ -27,8 +27,6 @@ from intern25.layers.pixel_decoder import LEVELS, PixelDecoder, unflatten_levels
 
 SELECTION_NMS = 0.8
 """IoU above which two cells propose the same."""
-NUM_DENOISING = 25
-"""Noised copies of a picture's objects; each also has a negative twin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -144,12 +142,11 @@ class ProposalNetwork(nn.Module):
     Args:
         config: Widths, depths and the number of queries.
         in_channels: Channels of the backbone's maps at 1/4, 1/8, 1/16 and 1/32.
-        num_denoising: Noised copies of the objects in training; 0 for none.
 
     Example:
         >>> config = ProposalConfig(
         ...     channels=32, heads=4, points=2, encoder_layers=1, decoder_layers=2,
-        ...     feedforward=64, num_queries=9,
+        ...     feedforward=64, num_queries=9, denoising=0,
         ... )
         >>> network = ProposalNetwork(config, [8, 16, 32, 64]).eval()
         >>> maps = [torch.zeros(1, 8 * 2**i, 32 // 2**i, 40 // 2**i) for i in range(4)]
@@ -161,12 +158,10 @@ class ProposalNetwork(nn.Module):
         Mask DINO, arXiv:2206.02777; binary classifier: Uni-Perceiver v2, arXiv:2211.09808, section 3.1.
     """
 
-    def __init__(
-        self, config: ProposalConfig, in_channels: Sequence[int], *, num_denoising: int = NUM_DENOISING
-    ) -> None:
+    def __init__(self, config: ProposalConfig, in_channels: Sequence[int]) -> None:
         super().__init__()
         channels = config.channels
-        self.num_denoising = num_denoising
+        self.num_denoising = config.denoising
         self.pixel_decoder = PixelDecoder(
             in_channels,
             channels,
@@ -178,10 +173,11 @@ class ProposalNetwork(nn.Module):
         self.dense = DenseProposals(channels, levels=LEVELS)
         self.content_projection = nn.Linear(channels, channels)
         self.content = nn.Parameter(torch.empty(config.num_queries, channels))
-        self.denoising_content = nn.Parameter(torch.empty(channels))
+        self.denoising_content = nn.Parameter(torch.empty(channels)) if config.denoising else None
         self.decoder = ProposalDecoder(config)
         nn.init.trunc_normal_(self.content, std=0.02)
-        nn.init.trunc_normal_(self.denoising_content, std=0.02)
+        if self.denoising_content is not None:
+            nn.init.trunc_normal_(self.denoising_content, std=0.02)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute the encoder's layers in the backward pass."""
@@ -248,7 +244,7 @@ class ProposalNetwork(nn.Module):
     ) -> tuple[list[Tensor], list[Tensor]]:
         """States and boxes behind each layer, denoising queries first."""
         references, blocked = boxes.detach(), None
-        if noised is not None:
+        if noised is not None and self.denoising_content is not None:
             # Also without any object: the vector must be part of the graph in every process.
             known = (noised.noised.labels != PADDING)[..., None]
             copies = (self.denoising_content * known).to(queries.dtype)

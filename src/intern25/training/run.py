@@ -7,7 +7,7 @@ A :class:`Task` says what differs between classification, detection and segmenta
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -123,6 +123,7 @@ def run_task(
     *,
     model: nn.Module | None = None,
     objective: Objective | None = None,
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer] | None = None,
 ) -> tuple[bool, LoopState]:
     """Train, or go on where the output folder left off.
 
@@ -133,6 +134,7 @@ def run_task(
         reporter: Shows messages and progress.
         model: Replaces the task's.
         objective: Replaces the task's.
+        optimizer: Replaces the one that the settings name.
 
     Returns:
         Whether the last update was reached, and the state of the loop.
@@ -140,7 +142,10 @@ def run_task(
     Raises:
         ValueError: The settings cannot be used; nothing was written then.
     """
-    trainer = _build_trainer(config, task, accelerator, reporter, model, objective)
+    if model is None:
+        torch.manual_seed(config.seed)
+        model = task.create_model()
+    trainer = _build_trainer(config, task, accelerator, reporter, model, objective, optimizer)
     output = Path(config.output)
     if accelerator.is_main_process:
         _prepare_output(config, output)
@@ -161,19 +166,20 @@ def _build_trainer(
     task: Task,
     accelerator: Any,
     reporter: Reporter,
-    model: nn.Module | None,
+    model: nn.Module,
     objective: Objective | None,
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer] | None,
 ) -> Trainer:
-    if model is None:
-        torch.manual_seed(config.seed)
-        model = task.create_model()
     frozen = freeze(model, config.freeze)
     if config.sync_batch_norm and accelerator.num_processes > 1:
         synchronise_batch_norm(model)
     model = model.to(accelerator.device)
     ema = _average(config, model)
-    optimizer = build_optimizer(model, task.rules(model), lr=task.peak_lr, optimizer=config.optimizer)
-    wrapped, prepared = accelerator.prepare(model, optimizer)
+    if optimizer is None:
+        built = build_optimizer(model, task.rules(model), lr=task.peak_lr, optimizer=config.optimizer)
+    else:
+        built = optimizer(model)
+    wrapped, prepared = accelerator.prepare(model, built)
     return Trainer(
         accelerator=accelerator,
         model=wrapped,

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""``intern25 train generalist`` and ``intern25 eval generalist``: all tasks of the data packs of a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import tyro
+
+from intern25.cli.exits import DONE
+from intern25.cli.options import parse
+from intern25.training.generalist.config import GeneralistTrainConfig
+
+_TRAIN = (
+    "Train the generalist: classification, detection, segmentation, retrieval, captions, questions and reading "
+    "with one set of weights, one task an update. The data: a folder of data packs (zip archives or folders), "
+    "whose names say what they are for; rendered street scenes and words come besides. --tasks chooses some. "
+    "Run the same command again to go on after a stop; start it with 'torchrun --nproc-per-node N -m intern25 "
+    "train generalist ...' for several processes. --json prints one object at the end."
+)
+_EVALUATE = (
+    "Measure a generalist on every task of the data packs of a folder, each figure on pictures that did not "
+    "train. --json prints one object with a figure a line."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneralistOptions:
+    """Options of ``intern25 train generalist``."""
+
+    json: bool = False
+    """Print one JSON object at the end."""
+    config: tyro.conf.OmitArgPrefixes[GeneralistTrainConfig] = dataclasses.field(
+        default_factory=GeneralistTrainConfig
+    )
+    """The run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateGeneralistOptions:
+    """Options of ``intern25 eval generalist``."""
+
+    data: str
+    """Folder of data packs."""
+    model: str
+    """Weight file."""
+    tasks: tuple[str, ...] = ()
+    """Names of tasks, or beginnings of them; empty = all that the data allow."""
+    split: Literal["val", "test"] = "val"
+    """Which pictures; tasks without test pictures are scored on those for validation."""
+    most: int = 0
+    """Most pictures of a task; 0 = all."""
+    seed: int = 0
+    """Seed of what was held out in training."""
+    json: bool = False
+    """Print one JSON object."""
+
+
+def run_training(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit status."""
+    options = parse(GeneralistOptions, arguments, command="train generalist", description=_TRAIN)
+    config = options.config
+    if not config.data:
+        raise ValueError("no data: give the folder that holds the data packs (--data)")
+    from intern25.generalist.tokenizer import Tokenizer
+    from intern25.training.generalist.packs.settings import PackSettings
+    from intern25.training.generalist.packs.tiny import tiny_mixture
+    from intern25.training.generalist.run import train_generalist
+    from intern25.training.progress import console_reporter
+
+    settings = PackSettings(
+        tokenizer=Tokenizer.packaged(),
+        seed=config.seed,
+        evaluate_most=config.evaluate_most,
+        scenes=config.scenes,
+    )
+    mixture = tiny_mixture(config.data, settings, tasks=config.tasks)
+    result = train_generalist(config, mixture, reporter=console_reporter())
+    if os.environ.get("RANK", "0") == "0":
+        values = {**dataclasses.asdict(result), "output": str(result.output)}
+        state = "finished" if result.finished else "stopped; run the same command again to go on"
+        text = f"{state}: {result.updates} updates, mean score {result.best_score:.3f}"
+        print(json.dumps(values) if options.json else text)
+    return DONE
+
+
+def run_evaluation(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit status."""
+    options = parse(EvaluateGeneralistOptions, arguments, command="eval generalist", description=_EVALUATE)
+    from intern25.generalist.files import load_generalist
+    from intern25.training.generalist.packs.settings import PackSettings
+    from intern25.training.generalist.packs.tiny import tiny_mixture
+
+    loaded = load_generalist(options.model)
+    settings = PackSettings(
+        tokenizer=loaded.tokenizer,
+        held_out=options.split,
+        seed=options.seed,
+        evaluate_most=options.most,
+    )
+    mixture = tiny_mixture(options.data, settings, tasks=options.tasks)
+    figures: dict[str, dict[str, float]] = {}
+    for part in mixture.parts:
+        figures[part.task.name] = part.task.evaluate(loaded.model)
+        if not options.json:
+            print(_row(part.task.name, figures[part.task.name]), flush=True)
+    if options.json:
+        print(json.dumps(figures))
+    return DONE
+
+
+def _row(name: str, figures: dict[str, float]) -> str:
+    return f"{name:<18} " + "  ".join(f"{key} {value:.4f}" for key, value in figures.items())

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Image-text and text-image retrieval: pictures and captions of a batch find each other."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from intern25.data.multimodal.pictures import Pictures
+from intern25.data.multimodal.records import Sentence
+from intern25.data.picture_views import PictureView
+from intern25.evaluation.retrieval import score_retrieval
+from intern25.generalist.model import Generalist
+from intern25.generalist.routing import MATCHING
+from intern25.generalist.tasks.batch import TaskBatch, normalised, stacked
+from intern25.generalist.tokenizer import TokenBatch, Tokenizer
+
+_EVALUATION_BATCH = 64
+
+
+@dataclass(slots=True, kw_only=True)
+class RetrievalBatch(TaskBatch):
+    """Pictures and one caption of each."""
+
+    texts: TokenBatch
+    """``N`` captions."""
+    same: Tensor | None
+    """``(N, N)`` bool: caption j fits picture i as well; None where only the diagonal does."""
+
+
+class RetrievalTask:
+    """Symmetric cross entropy over the cosines of all pairs of a batch.
+
+    Args:
+        name: Name in logs.
+        train: Captioned pictures to learn from.
+        val: Held-out ones.
+        tokenizer: Turns captions into tokens.
+        view: What the model sees of a picture.
+        max_length: Most tokens of a caption.
+
+    Source:
+        Uni-Perceiver, arXiv:2112.01522, table 1: retrieval.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        train: Pictures[Sentence],
+        val: Pictures[Sentence],
+        tokenizer: Tokenizer,
+        *,
+        view: PictureView,
+        max_length: int = 40,
+    ) -> None:
+        self.name = name
+        self.train = train
+        self.val = val
+        self.tokenizer = tokenizer
+        self.view = view
+        self.max_length = max_length
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def batch(self, indices: list[int], seed: int) -> RetrievalBatch:
+        """Make a batch of pictures with one caption each, of any language."""
+        draw = random.Random(seed)
+        pictures = [self.view(self.train.image(index), draw.getrandbits(62)) for index in indices]
+        texts = [draw.choice(self.train.items(index)).text for index in indices]
+        alike = torch.tensor([[a == b for b in texts] for a in texts])
+        alike |= torch.tensor(indices)[:, None] == torch.tensor(indices)
+        return RetrievalBatch(
+            task=self.name,
+            images=stacked(pictures),
+            texts=self.tokenizer.encode(texts, max_length=self.max_length),
+            same=alike if int(alike.sum()) > len(texts) else None,
+        )
+
+    def losses(self, model: Generalist, batch: RetrievalBatch) -> dict[str, Tensor]:
+        """Symmetric cross entropy with label smoothing."""
+        x = model.embed_images(model.encode_image(batch.pictures), MATCHING)
+        y = model.embed_texts(batch.texts, MATCHING)
+        return {"retrieval": model.readout.contrastive_loss(x, y, "retrieval", batch.same)}
+
+    @torch.no_grad()
+    def evaluate(self, model: Generalist) -> dict[str, float]:
+        """Recall at 1, 5 and 10 in both directions."""
+        x: list[Tensor] = []
+        y: list[Tensor] = []
+        owner: list[int] = []
+        for start in range(0, len(self.val), _EVALUATION_BATCH):
+            rows = range(start, min(start + _EVALUATION_BATCH, len(self.val)))
+            pictures = stacked([self.view.plain(self.val.image(row)) for row in rows])
+            x.append(model.embed_images(model.encode_image(normalised(pictures)), MATCHING))
+            texts = [(row, item.text) for row in rows for item in self.val.items(row)]
+            tokens = self.tokenizer.encode([text for _, text in texts], max_length=self.max_length)
+            y.append(model.embed_texts(tokens, MATCHING))
+            owner.extend(row for row, _ in texts)
+        scores = model.readout.logits(torch.cat(x), torch.cat(y), "retrieval")
+        report = score_retrieval(scores, owner)
+        directions = {
+            "image_to_text": report.image_to_text,
+            "text_to_image": report.text_to_image,
+            "chance_image_to_text": report.chance_image_to_text,
+            "chance_text_to_image": report.chance_text_to_image,
+        }
+        mean = (report.image_to_text.at5 + report.text_to_image.at5) / 2
+        return {"recall5": mean, **{f"{name}_at5": found.at5 for name, found in directions.items()}}

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""What a task is to the training: samples, batches, losses and a score."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from intern25.generalist.model import Generalist
+from intern25.generalist.tasks.batch import TaskBatch
+
+
+class TrainingTask(Protocol):
+    """One task with its data."""
+
+    @property
+    def name(self) -> str:
+        """Name in logs and shares; unique in a run."""
+        ...
+
+    def __len__(self) -> int:
+        """Training samples of one pass."""
+        ...
+
+    def batch(self, indices: list[int], seed: int) -> TaskBatch:
+        """Make a training batch, everything random drawn from ``seed``; runs in loader processes."""
+        ...
+
+    def losses(self, model: Generalist, batch: Any) -> dict[str, Tensor]:
+        """Return the parts of the loss, whose sum is minimised."""
+        ...
+
+    def evaluate(self, model: Generalist) -> dict[str, float]:
+        """Return held-out figures; the first is the task's score, higher is better."""
+        ...

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""Labelled pictures: objects, traffic signs, traffic lights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intern25.data.decoding import decoded_in_memory
+from intern25.data.labelled import Splits
+from intern25.data.multimodal.crops import read_named_splits
+from intern25.data.packs import PackFolder
+from intern25.data.picture_views import PictureView
+from intern25.generalist.tasks.classification import ClassificationTask
+from intern25.training.generalist.mixture import MixturePart
+from intern25.training.generalist.packs.settings import (
+    Builder,
+    PackSettings,
+)
+
+
+def classify(name: str, pack: str, size: int, batch: int, share: float, **view: Any) -> Builder:
+    """Return a builder of a classification task."""
+    mix = view.pop("mix", 0.0)
+
+    def build(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
+        path = packs.path(pack)
+        if path is None:
+            return None
+        named = read_named_splits(path, seed=settings.seed)
+        splits = Splits(decoded_in_memory(named.splits.train), decoded_in_memory(named.splits.val))
+        task = ClassificationTask(
+            name,
+            splits,
+            named.names,
+            settings.tokenizer,
+            view=PictureView(size=(size, size), **view),
+            mix=mix,
+        )
+        return MixturePart(task=task, batch_size=batch, share=share)
+
+    return build

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""Rendered street scenes, which every kind of task learns from."""
+
+from __future__ import annotations
+
+from intern25.data.detection.augmentation import DetectionAugmentation
+from intern25.data.packs import PackFolder
+from intern25.data.picture_views import PictureView
+from intern25.data.resizing import DetectionPreprocessing, SegmentationPreprocessing
+from intern25.data.scenes.dataset import StreetScenes
+from intern25.data.segmentation.augmentation import SegmentationAugmentation
+from intern25.generalist.proposal_criterion import ProposalCriterion
+from intern25.generalist.tasks.detection import DetectionTask
+from intern25.generalist.tasks.metrics import caption_scores, kind_accuracy
+from intern25.generalist.tasks.questions import (
+    CaptionedPictures,
+)
+from intern25.generalist.tasks.referring import ReferringTask
+from intern25.generalist.tasks.retrieval import RetrievalTask
+from intern25.generalist.tasks.segmentation import SegmentationTask
+from intern25.generalist.tasks.street_scenes import (
+    SceneCaptions,
+    SceneObjects,
+    SceneQuestions,
+    SceneReferences,
+    SceneRegions,
+)
+from intern25.generalist.tasks.writing import WritingTask
+from intern25.training.generalist.mixture import MixturePart
+from intern25.training.generalist.packs.drawn_questions import drawn_answers
+from intern25.training.generalist.packs.settings import (
+    HELD_OUT_SCENES,
+    TEST_SEED,
+    VAL_SEED,
+    PackSettings,
+)
+
+
+def _scenes(settings: PackSettings, size: int = 128) -> tuple[StreetScenes, StreetScenes]:
+    """Scenes to learn from, and those of another seed to be scored on."""
+    train = StreetScenes(settings.scenes, settings.seed, (size, size))
+    seed = TEST_SEED if settings.held_out == "test" else VAL_SEED
+    return train, StreetScenes(settings.evaluate_most or HELD_OUT_SCENES, seed, (size, size))
+
+
+def questions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
+    """A driver's questions and statements to judge."""
+    train, val = _scenes(settings)
+    asked = SceneQuestions(train, count=6)
+    task = WritingTask(
+        "drive_scenes",
+        asked,
+        SceneQuestions(val, count=6),
+        settings.tokenizer,
+        view=PictureView(size=(128, 128), jitter=0.15),
+        metric=kind_accuracy,
+        questions_per_picture=6,
+        max_length=12,
+        candidates=drawn_answers(asked),
+        evaluate_most=settings.evaluate_most,
+    )
+    return MixturePart(task=task, batch_size=16, share=1.6)
+
+
+def captions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
+    """One caption in each language."""
+    train, val = _scenes(settings)
+    task = WritingTask(
+        "caption_scenes",
+        CaptionedPictures(SceneCaptions(train)),
+        CaptionedPictures(SceneCaptions(val)),
+        settings.tokenizer,
+        view=PictureView(size=(128, 128), jitter=0.15),
+        metric=caption_scores,
+        questions_per_picture=2,
+        max_length=32,
+        evaluate_most=settings.evaluate_most,
+    )
+    return MixturePart(task=task, batch_size=16, share=0.3)
+
+
+def retrieval(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
+    """Scenes and their captions."""
+    train, val = _scenes(settings)
+    task = RetrievalTask(
+        "retrieval_scenes",
+        SceneCaptions(train),
+        SceneCaptions(val),
+        settings.tokenizer,
+        view=PictureView(size=(128, 128), jitter=0.15),
+    )
+    return MixturePart(task=task, batch_size=48, share=0.2)
+
+
+def objects(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
+    """Vehicles, people, animals, lights and signs with masks."""
+    train, val = _scenes(settings, 192)
+    task = DetectionTask(
+        "detect_scenes",
+        SceneObjects(train),
+        SceneObjects(val),
+        settings.tokenizer,
+        augmentation=DetectionAugmentation(short_side=192, long_side=192, flip=0.0, photometric=0.3),
+        preprocessing=DetectionPreprocessing(short_side=192, long_side=192),
+        criterion=ProposalCriterion(),
+        evaluate_most=settings.evaluate_most,
+    )
+    return MixturePart(task=task, batch_size=6, share=0.5)
+
+
+def regions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
+    """The classes of CamVid."""
+    train, val = _scenes(settings, 192)
+    task = SegmentationTask(
+        "segment_scenes",
+        SceneRegions(train),
+        SceneRegions(val),
+        settings.tokenizer,
+        augmentation=SegmentationAugmentation(
+            crop=(160, 160), short_side=192, long_side=192, scale=(0.9, 1.3), flip=0.5, photometric=0.3
+        ),
+        preprocessing=SegmentationPreprocessing(short_side=192, long_side=192),
+        evaluate_most=settings.evaluate_most,
+    )
+    return MixturePart(task=task, batch_size=8, share=0.3)
+
+
+def references(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
+    """Phrases that mean one object."""
+    train, val = _scenes(settings, 160)
+    task = ReferringTask(
+        "refer_scenes",
+        SceneReferences(train),
+        SceneReferences(val),
+        settings.tokenizer,
+        criterion=ProposalCriterion(),
+        evaluate_most=settings.evaluate_most,
+    )
+    return MixturePart(task=task, batch_size=6, share=0.3)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""What the builders of all packs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from intern25.data.multimodal.pictures import AnnotatedPictures
+from intern25.data.packs import PackFolder
+from intern25.generalist.tokenizer import Tokenizer
+from intern25.training.generalist.mixture import MixturePart
+
+HeldOut = Literal["val", "test"]
+HOLD_OUT = 0.05
+"""Share of the training pictures that is held out where a data set has no validation pictures."""
+VAL_SEED, TEST_SEED = 20230314, 20230315
+"""Seeds of rendered scenes and texts that never train."""
+HELD_OUT_SCENES = 1000
+"""Rendered scenes and texts that are scored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackSettings:
+    """What all tasks of a mixture share."""
+
+    tokenizer: Tokenizer
+    """Turns text into tokens."""
+    held_out: HeldOut = "val"
+    """What is scored."""
+    seed: int = 0
+    """Seed of what is held out."""
+    evaluate_most: int = 0
+    """Most held-out pictures of a task; 0 = all."""
+    scenes: int = 200_000
+    """Rendered scenes and texts to learn from."""
+
+
+def held_out_part(
+    pictures: AnnotatedPictures[Any], seed: int, share: float = HOLD_OUT
+) -> tuple[AnnotatedPictures[Any], AnnotatedPictures[Any]]:
+    """Cut pictures off for validation."""
+    order = np.random.default_rng(seed).permutation(len(pictures)).tolist()
+    number = max(1, round(share * len(pictures)))
+    return pictures.select(sorted(order[number:])), pictures.select(sorted(order[:number]))
+
+
+Builder = Callable[[PackFolder, PackSettings], MixturePart | None]
+"""From the packs to a task, or None where they do not have its data."""
