@@ -73,14 +73,14 @@ def test_the_scale_stops_at_one_hundred() -> None:
 
 
 @torch.no_grad()
-def test_regions_start_at_one_percent() -> None:
+def test_regions_start_as_a_no() -> None:
     module = Readout(WIDTH, ("region",))
     nn.init.eye_(module.projection.weight)
     # The norm takes the mean away, so these two are at right angles behind it.
     x, y = torch.tensor([[1.0, -1, 0, 0, 0, 0]]), torch.tensor([[0.0, 0, 1, -1, 0, 0]])
     x, y = module.embed(x), module.embed(y)
-    assert module.sigmoid_logits(x, y, "region").sigmoid().item() == pytest.approx(0.01, rel=1e-3)
-    assert module.sigmoid_logits(x, x, "region").item() == pytest.approx(1 / 0.07 - math.log(99), rel=1e-4)
+    assert module.sigmoid_logits(x, y, "region").item() == pytest.approx(-10.0, abs=1e-5)
+    assert module.sigmoid_logits(x, x, "region").item() == pytest.approx(1 / 0.07 - 10, rel=1e-4)
 
 
 @settings(max_examples=20, deadline=None)

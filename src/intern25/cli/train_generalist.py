@@ -17,11 +17,12 @@ from intern25.cli.options import parse
 from intern25.training.generalist.config import GeneralistTrainConfig
 
 _TRAIN = (
-    "Train the generalist: classification, detection, segmentation, retrieval, captions, questions and reading "
-    "with one set of weights, one task an update. The data: a folder of data packs (zip archives or folders), "
-    "whose names say what they are for; rendered street scenes and words come besides. --tasks chooses some. "
-    "Run the same command again to go on after a stop; start it with 'torchrun --nproc-per-node N -m intern25 "
-    "train generalist ...' for several processes. --json prints one object at the end."
+    "Train the generalist: classification, detection, segmentation, retrieval, captions, questions and "
+    "reading with one set of weights, one task an update. The data: a folder of data packs (zip archives or "
+    "folders), whose names say what they are for; rendered street scenes and words come besides. --tasks "
+    "chooses some. Run the same command again to go on after a stop; start it with 'torchrun "
+    "--nproc-per-node N -m intern25 train generalist ...' for several processes. --json prints one object at "
+    "the end."
 )
 _EVALUATE = (
     "Measure a generalist on every task of the data packs of a folder, each figure on pictures that did not "

@@ -17,10 +17,10 @@ import torch
 
 from intern25._version import __version__
 from intern25.backbones.internimage import InternImageConfig
+from intern25.data.tensor_files import write_tensors
 from intern25.generalist.config import GeneralistConfig, ProposalConfig, TextConfig
 from intern25.generalist.model import Generalist
 from intern25.generalist.tokenizer import Tokenizer
-from intern25.weights.files import write_tensors
 
 KIND = "generalist"
 _PREFIX = "intern25."

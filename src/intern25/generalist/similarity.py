@@ -14,10 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from intern25.layers.deformable_decoder import PRIOR_PROBABILITY
-
 INITIAL_SCALE = 1 / 0.07
 """One over the temperature at initialisation."""
+INITIAL_BIAS = -10.0
+"""Added to scaled cosines where each pair is a yes or no, so that nearly all start as a no.
+
+Untrained embeddings share a direction: at right angles, which they are not, 0.01 would be enough."""
 LARGEST_SCALE = 100.0
 """One over the temperature at most."""
 INITIAL_VOCABULARY_SCALE = 3.0
@@ -61,7 +63,7 @@ class Readout(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.projection = nn.Linear(width, width)
         self.logit_scale = _one_each(families, math.log(INITIAL_SCALE))
-        self.bias = _one_each(families, -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))
+        self.bias = _one_each(families, INITIAL_BIAS)
         self.vocabulary_scale = nn.Parameter(torch.full((1,), math.log(INITIAL_VOCABULARY_SCALE)))
         # Keeps the length of what the norm gives, hence nearly all angles.
         nn.init.trunc_normal_(self.projection.weight, std=width**-0.5)
@@ -98,7 +100,7 @@ class Readout(nn.Module):
             return scale * (_at_least_float32(x) @ _at_least_float32(y).mT)
 
     def sigmoid_logits(self, x: Tensor, y: Tensor, family: str) -> Tensor:
-        """Logits of one yes or no for each pair, as :meth:`logits`; at right angles they start at 0.01."""
+        """Logits of one yes or no for each pair, as :meth:`logits`, with a bias as SigLIP's."""
         return self.logits(x, y, family) + self._of(self.bias, family)
 
     def contrastive_loss(self, x: Tensor, y: Tensor, family: str, same: Tensor | None = None) -> Tensor:

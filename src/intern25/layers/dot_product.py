@@ -25,7 +25,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
-    return scores.float().softmax(dim=-1).to(value.dtype) @ value
+    attended: Tensor = scores.float().softmax(dim=-1).to(value.dtype) @ value
+    return attended
 
 
 def fused_backward_is_slow(*tensors: Tensor) -> bool:

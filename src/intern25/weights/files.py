@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from torch import Tensor, nn
+from torch import nn
 
 from intern25._version import __version__
 from intern25.backbones.internimage import InternImage
 from intern25.data.class_names import ClassNames
+from intern25.data.tensor_files import stand_alone as stand_alone
+from intern25.data.tensor_files import write_tensors as write_tensors
 from intern25.data.writing import write_whole as write_whole
 from intern25.weights.kinds import (
     FAMILIES,
@@ -190,32 +192,3 @@ def _read_kind(text: str) -> ModelKind:
     if kind not in FAMILIES:
         raise ValueError(f"the kind {kind!r} is unknown to this version of intern25")
     return cast(ModelKind, kind)
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
-    """Write a safetensors file, whole or not at all.
-
-    Raises:
-        OSError: It could not be written; what was at ``path`` is as it was.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    plain = stand_alone(tensors)
-    try:
-        write_whole(path, lambda temporary: save_file(plain, temporary, metadata=dict(header)))
-    except SafetensorError as error:
-        raise OSError(f"cannot write the weights {path}: {error}") from error
-
-
-def stand_alone(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors on the CPU that share no memory; views and ties are copied, the rest is passed on as it is."""
-    plain: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in tensors.items():
-        alone = tensor.detach().cpu().contiguous()
-        if alone.untyped_storage().nbytes() != alone.nbytes or alone.data_ptr() in seen:
-            alone = alone.clone()
-        seen.add(alone.data_ptr())
-        plain[name] = alone
-    return plain
