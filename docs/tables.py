@@ -15,8 +15,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from intern25.backbones.classifier import num_parameters
 from intern25.data.preprocessing import Preprocessing
+from intern25.generalist.model import Generalist
+from intern25.generalist.presets import GENERALISTS
 from intern25.weights.card import ModelCard
 from intern25.weights.cards_classification import CLASSIFICATION
 from intern25.weights.cards_detection import DETECTION
@@ -274,7 +278,26 @@ def headline_whole(language: str) -> str:
     return table(header, rows.values()) + f"\n{note}\n"
 
 
+def generalists() -> str:
+    """Parts of the generalist's architectures, in millions of parameters."""
+    parts = {
+        "image encoder": ("backbone", "global_tokens"),
+        "proposals and pixels": ("proposals", "region_tokens", "dense_head"),
+        "text core": ("text_core",),
+        "unified decoder": ("decoder",),
+    }
+    rows = []
+    for name, config in GENERALISTS.items():
+        with torch.device("meta"):
+            model = Generalist(config)
+        millions = {child: num_parameters(module) / 1e6 for child, module in model.named_children()}
+        cells = [f"{sum(millions[child] for child in children):.1f}" for children in parts.values()]
+        rows.append([f"`{name}`", *cells, f"**{num_parameters(model) / 1e6:.1f}**"])
+    return table(["millions of parameters", *parts, "all"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "generalists": generalists,
     "models": models_en,
     "models zh": models_zh,
     "detectors": lambda: detectors("en"),

@@ -30,6 +30,7 @@ from intern25.cli.segment import SegmentOptions
 from intern25.cli.train import DetectionOptions as TrainDetectionOptions
 from intern25.cli.train import SegmentationOptions as TrainSegmentationOptions
 from intern25.cli.train import TrainOptions
+from intern25.cli.train_generalist import EvaluateGeneralistOptions, GeneralistOptions
 from intern25.predictors import DEFAULT_MODEL
 from intern25.weights.catalog import CARDS
 
@@ -48,9 +49,11 @@ OPTIONS = {
     ("train", "classify"): TrainOptions,
     ("train", "detect"): TrainDetectionOptions,
     ("train", "segment"): TrainSegmentationOptions,
+    ("train", "generalist"): GeneralistOptions,
     ("eval", "classify"): EvaluateOptions,
     ("eval", "detect"): EvaluateDetectionOptions,
     ("eval", "segment"): EvaluateSegmentationOptions,
+    ("eval", "generalist"): EvaluateGeneralistOptions,
     ("convert",): ConvertOptions,
     ("bench", "op"): OperatorOptions,
     ("bench", "deform_attn"): OperatorOptions,

@@ -207,7 +207,7 @@ INTERN25_HUGE = GeneralistConfig(
 )
 INTERN25_GIANT = GeneralistConfig(
     backbone=INTERNIMAGE_G,
-    text=TextConfig(vocabulary=65536, width=4096, layers=32, heads=32, feedforward=16384, max_length=512),
+    text=TextConfig(vocabulary=65536, width=4096, layers=26, heads=32, feedforward=16384, max_length=512),
     proposals=INTERN25_BASE.proposals,
     width=1280,
     layers=12,
