@@ -43,9 +43,10 @@ class Generalist(nn.Module):
 
     Convention:
         - pictures: normalised ``(N, 3, H, W)``; any size from 32 pixels upwards.
-        - ``<SPE>`` stands in front of every picture and every name; its output represents them. It starts
-          from the mean of the tokens behind it: a vector of its own alone would give all pictures one
-          embedding until attention has learned to fill it, which takes thousands of updates.
+        - ``<SPE>`` stands in front of every picture and every name; its output represents them. Where it
+          stands for them alone it starts from the mean of the tokens behind it: a vector of its own would
+          give all pictures one embedding until attention has learned to fill it. Before a question it starts
+          from its own vector, since there a mean of the picture drowns the question.
 
     Args:
         config: Architecture.
@@ -151,7 +152,7 @@ class Generalist(nn.Module):
             texts: Questions or instructions.
             routing: Attributes of the task.
         """
-        segments = [] if features is None else [self._image_segment(features, routing)]
+        segments = [] if features is None else [self._image_segment(features, routing, texts is None)]
         if texts is not None:
             tokens = self.input_norm(self._text_tokens(self.text_core(texts.ids, texts.present)))
             segments.append(Segment(tokens=tokens, attributes=routing.text, present=texts.present))
@@ -176,9 +177,9 @@ class Generalist(nn.Module):
             states, self.text_core.embedding.weight, self.vocabulary_projection
         )
 
-    def _image_segment(self, features: ImageFeatures, routing: Routing) -> Segment:
+    def _image_segment(self, features: ImageFeatures, routing: Routing, alone: bool = True) -> Segment:
         tokens = features.tokens + self.modality.weight[1]
-        mean = tokens.mean(dim=1, keepdim=True)
+        mean = tokens.mean(dim=1, keepdim=True) if alone else None
         if features.regions is not None:
             tokens = torch.cat((tokens, features.regions + self.modality.weight[2]), dim=1)
         return Segment(tokens=self._with_special(tokens, mean), attributes=routing.image, present=None)
@@ -186,9 +187,10 @@ class Generalist(nn.Module):
     def _text_tokens(self, states: Tensor) -> Tensor:
         return cast(Tensor, self.text_projection(states) + self.modality.weight[3])
 
-    def _with_special(self, tokens: Tensor, mean: Tensor) -> Tensor:
-        """``<SPE>`` from the ``mean`` ``(N, 1, d)`` in front of ``(N, L, d)`` tokens, normalised."""
-        special = self.special + self.modality.weight[0] + mean
+    def _with_special(self, tokens: Tensor, mean: Tensor | None) -> Tensor:
+        """``<SPE>``, with a ``mean`` ``(N, 1, d)`` or without, before ``(N, L, d)`` tokens, normalised."""
+        special = (self.special + self.modality.weight[0]).expand(tokens.shape[0], 1, -1)
+        special = special if mean is None else special + mean
         return cast(Tensor, self.input_norm(torch.cat((special.to(tokens.dtype), tokens), dim=1)))
 
 

@@ -12,6 +12,6 @@ Seen = list[tuple[Scene, View]]
 
 @pytest.fixture(scope="session")
 def seen() -> Seen:
-    """The first 200 scenes of one seed and their views."""
-    scenes = StreetScenes(200, seed=41)
+    """The first 500 scenes of one seed and their views."""
+    scenes = StreetScenes(500, seed=41)
     return [(scenes.scene(index), scenes.view(index)) for index in range(len(scenes))]

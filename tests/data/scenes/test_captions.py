@@ -19,17 +19,6 @@ from tests.data.scenes.answering import visible
 from tests.data.scenes.conftest import Seen
 
 _ONE_TO_EIGHT = ("a/an/one/一", "two/两", "three/三", "four/四", "five/五", "six/六", "seven/七", "eight/八")
-    "a/an/one/一",
-    "two/两",
-    "three/三",
-    "four/四",
-    "five/五",
-    "six/六",
-    "seven/七",
-    "eight/八",
-    "nine/九",
-    "ten/十",
-]
 NUMBERS = {word: n for n, words in enumerate(_ONE_TO_EIGHT, start=1) for word in words.split("/")}
 ENGLISH_NUMBERS = "|".join(word for word in NUMBERS if word.isascii())
 CHINESE_NUMBERS = "|".join(word for word in NUMBERS if not word.isascii())

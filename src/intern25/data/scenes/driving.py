@@ -21,7 +21,8 @@ _TURN_PHRASES = {
     "straight": ("straight ahead", "直行"),
     "right": ("to the right", "右转"),
 }
-_KEPT_ROAD = {"straight road": 0.7, "highway": 0.75}
+_KEPT_LAMP = {"red": 0.55, "yellow": 1.0, "green": 0.7}
+_KEPT_ROAD = {"straight road": 0.7, "highway": 0.75, "junction": 0.5}
 
 
 def lamp_answers(color: str, language: Language) -> tuple[str, ...]:
@@ -47,7 +48,7 @@ def light(facts: Facts, language: Language, generator: np.random.Generator) -> Q
             return None
         visible, wording = facts.lights[0], "light"
     state = facts.thing(visible).light if visible else None
-    if state is None or (state.color != "yellow" and generator.random() > 0.7):
+    if state is None or generator.random() > _KEPT_LAMP[state.color]:
         return None
     return asked(wording, lamp_answers(state.color, language), language, "light", generator)
 
@@ -74,7 +75,7 @@ def turn_left(facts: Facts, language: Language, generator: np.random.Generator) 
     if state is None or _is_entry_forbidden(facts):
         return None
     may = state.color == "green"
-    if not may and generator.random() > 0.67:
+    if not may and generator.random() > 0.4:
         return None
     return asked(
         "turn_left", either(language, *(_MAY if may else _MAY_NOT)), language, "turn_left", generator
@@ -92,7 +93,7 @@ def wait(facts: Facts, language: Language, generator: np.random.Generator) -> Qu
     if main is None or state is None or _is_entry_forbidden(facts):
         return None
     if state.color == "green":
-        if generator.random() > 0.2:
+        if generator.random() > 0.08:
             return None
         answers = either(language, ("yes", "go now", "no wait"), ("可以直行", "可以", "无需等待"))
         return asked("wait", answers, language, "wait", generator)

@@ -26,7 +26,7 @@ LEAST_HEIGHT = 7.0
 _DIGITS, _LINE = 9.0, 9.0
 """Pixels of a countdown panel and of a line of a board that can be read."""
 _LIMIT = 11.0
-_MOSTLY, _WHOLE = 0.6, 0.93
+_MOSTLY, _WHOLE = 0.6, 0.9
 """Share that is seen of what can be named and of what can be read."""
 _HAZY = 1.25
 """Optical depth beyond which colours fade; lights shine further."""
@@ -51,7 +51,7 @@ def scene_class(scene: Scene) -> SceneClass:
     Example:
         >>> from intern25.data.scenes.world import sample_scene
         >>> WEATHER_CLASSES.name(scene_class(sample_scene(3)).weather)
-        'snow'
+        'cloudy'
     """
     return SceneClass(WEATHER_CLASSES.en.index(scene.weather), TIME_CLASSES.en.index(scene.time))
 
@@ -83,11 +83,13 @@ class Facts:
         thing = self.thing(visible)
         shines = thing.light is not None or (self.scene.time != "day" and thing.kind in VEHICLES)
         depth = haze_density(self.scene) * self.distance(visible)
+        # Riders hide much of what they ride.
+        open_enough = 0.3 if thing.kind in ("bicycle", "motorcycle") else _MOSTLY
         side = max(visible.height, visible.width) if thing.light is not None else visible.height
         return (
             side >= LEAST_HEIGHT
             and visible.width >= 3.0
-            and visible.visibility >= _MOSTLY
+            and visible.visibility >= open_enough
             and depth <= (2.0 * _HAZY if shines else _HAZY)
             and self._is_turned_here(thing)
         )

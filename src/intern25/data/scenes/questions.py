@@ -45,8 +45,9 @@ _IS_NOT = (("no",), ("不是", "否"))
 
 # Draws that keep a frequent answer from being a good guess.
 _KEPT_WEATHER = {"sunny": 0.55, "cloudy": 0.85}
-_KEPT_TIME = {"day": 0.35, "dusk": 1.0, "night": 0.75}
-_KEPT_COUNT = (0.13, 0.5, 0.8)
+_KEPT_TIME = {"day": 0.33, "dusk": 1.0, "night": 0.6}
+_KEPT_AHEAD = {"car": 0.25, "person": 0.6}
+_KEPT_COUNT = (0.07, 0.35, 0.7)
 
 
 def asked(
@@ -153,15 +154,15 @@ def presence(facts: Facts, language: Language, generator: np.random.Generator) -
 
 # How often a kind is in view (clear) and not at all in the default world: the more frequent is thinned out.
 _SHARES: dict[Kind, tuple[float, float]] = {
-    "car": (0.66, 0.25),
-    "bus": (0.17, 0.73),
-    "truck": (0.21, 0.67),
-    "bicycle": (0.13, 0.84),
-    "motorcycle": (0.031, 0.94),
-    "person": (0.42, 0.51),
-    "traffic light": (0.22, 0.77),
-    "dog": (0.028, 0.97),
-    "cow": (0.024, 0.975),
+    "car": (0.58, 0.25),
+    "bus": (0.11, 0.74),
+    "truck": (0.16, 0.67),
+    "bicycle": (0.11, 0.84),
+    "motorcycle": (0.028, 0.94),
+    "person": (0.40, 0.53),
+    "traffic light": (0.24, 0.74),
+    "dog": (0.030, 0.96),
+    "cow": (0.026, 0.96),
 }
 
 
@@ -246,7 +247,7 @@ def ahead(facts: Facts, language: Language, generator: np.random.Generator) -> Q
     if found is None:
         return None
     kind = facts.thing(found).kind
-    if kind == "car" and generator.random() > 0.3:
+    if generator.random() > _KEPT_AHEAD.get(kind, 1.0):
         return None
     name = kind_name(kind, language)
     phrase = either(language, with_article(name), f"一{measure(kind)}{name}")

@@ -27,11 +27,11 @@ class GeneralistTrainConfig(RunConfig):
     """Length of the run."""
     batch_scale: float = 1.0
     """Factor of the pictures of an update; each task has its own number."""
-    base_lr: float = 1.2e-4
+    base_lr: float = 5e-5
     """Peak learning rate; the balanced gradients of K tasks make steps about sqrt(K) times those of AdamW."""
     backbone_lr_mul: float = 0.5
     """Factor of the learning rate of the image encoder."""
-    warmup_updates: int = 600
+    warmup_updates: int = 200
     """Updates of linear rise to the peak."""
     schedule: Literal["cosine", "poly"] = "cosine"
     """Learning rate after the warm-up."""

@@ -9,6 +9,7 @@ from intern25.data.picture_views import PictureView
 from intern25.data.resizing import DetectionPreprocessing, SegmentationPreprocessing
 from intern25.data.scenes.dataset import StreetScenes
 from intern25.data.segmentation.augmentation import SegmentationAugmentation
+from intern25.drawing.fonts import find_chinese_font
 from intern25.generalist.proposal_criterion import ProposalCriterion
 from intern25.generalist.tasks.detection import DetectionTask
 from intern25.generalist.tasks.metrics import caption_scores, kind_accuracy
@@ -38,9 +39,10 @@ from intern25.training.generalist.packs.settings import (
 
 def _scenes(settings: PackSettings, size: int = 128) -> tuple[StreetScenes, StreetScenes]:
     """Scenes to learn from, and those of another seed to be scored on."""
-    train = StreetScenes(settings.scenes, settings.seed, (size, size))
+    font = find_chinese_font()
+    train = StreetScenes(settings.scenes, settings.seed, (size, size), font=font)
     seed = TEST_SEED if settings.held_out == "test" else VAL_SEED
-    return train, StreetScenes(settings.evaluate_most or HELD_OUT_SCENES, seed, (size, size))
+    return train, StreetScenes(settings.evaluate_most or HELD_OUT_SCENES, seed, (size, size), font=font)
 
 
 def questions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
