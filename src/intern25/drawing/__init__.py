@@ -8,11 +8,13 @@ from intern25.drawing.detections import draw_detections
 from intern25.drawing.fonts import find_chinese_font
 from intern25.drawing.panoptic_map import draw_panoptic_map
 from intern25.drawing.semantic_map import draw_semantic_map
+from intern25.drawing.text import draw_text
 
 __all__ = [
     "draw_classification",
     "draw_detections",
     "draw_panoptic_map",
     "draw_semantic_map",
+    "draw_text",
     "find_chinese_font",
 ]

@@ -8,5 +8,14 @@ from intern25.results.detections import Detections
 from intern25.results.language import Language
 from intern25.results.panoptic_map import PanopticMap
 from intern25.results.semantic_map import SemanticMap
+from intern25.results.text import Alternative, Text
 
-__all__ = ["Classification", "Detections", "Language", "PanopticMap", "SemanticMap"]
+__all__ = [
+    "Alternative",
+    "Classification",
+    "Detections",
+    "Language",
+    "PanopticMap",
+    "SemanticMap",
+    "Text",
+]
