@@ -79,7 +79,7 @@ class GeneralistSettings:
     segment_names: ClassNames = field(default_factory=lambda: class_names("camvid"))
     """Names for pixels where none are given."""
     things: tuple[str, ...] | None = None
-    """Those of ``segment_names`` that can be counted, in English; None for all that no data set calls stuff."""
+    """English names of ``segment_names`` that can be counted; None for all that no data set calls stuff."""
 
     def __post_init__(self) -> None:
         for name in _SIZES:

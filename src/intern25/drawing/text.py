@@ -128,9 +128,7 @@ def _cut(rows: list[_Row], lines: int, font: Font, room: float) -> list[_Row]:
     return [*said[: lines - 1], (shorten(last, font, room), INK)]
 
 
-def _with_rows(
-    picture: Image.Image, rows: list[_Row], font: Font, text_size: int, lines: int
-) -> Image.Image:
+def _with_rows(picture: Image.Image, rows: list[_Row], font: Font, text_size: int, lines: int) -> Image.Image:
     margin, line_height = text_size, round(_LINE_HEIGHT * text_size)
     height = picture.height + lines * line_height + 2 * (margin // 2)
     canvas = Image.new("RGB", (picture.width, height), WHITE)

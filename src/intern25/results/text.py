@@ -48,8 +48,8 @@ class Text:
         >>> result = Text(text="红色", language="zh", score=0.75, question="车是什么颜色?")
         >>> print(result)
         红色
-        >>> result.to_json()[:59]
-        '{"source": null, "text": "红色", "language": "zh", "score": 0.'
+        >>> result.to_json()[:61]
+        '{"source": null, "text": "红色", "language": "zh", "score": 0.7'
     """
 
     text: str
