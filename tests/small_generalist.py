@@ -59,6 +59,9 @@ def small_generalist() -> Generalist:
         for name, parameter in model.text_core.named_parameters():
             if "layers" in name and parameter.ndim > 1:
                 parameter.normal_(std=0.15)
+        for parameter in model.parameters():
+            if parameter.ndim > 1 and not parameter.count_nonzero():
+                parameter.normal_(std=0.01)  # what starts at zero passes no gradient on
     return model.eval()
 
 

@@ -18,6 +18,7 @@ from tests.data.test_images import png_of_size
 from tests.search.albums import save_video
 from tests.search.color_embedder import ColorEmbedder, HalvesEmbedder
 from tests.small_detector import save_dino, save_mask2former, save_mask_rcnn, save_upernet
+from tests.small_generalist import save_small_generalist
 from tests.small_model import SMALL, save_small_model
 
 from intern25.backbones.internimage import InternImage
@@ -260,6 +261,30 @@ def no_boxes(place: Place) -> list[str]:
     return ["search", "green", str(folder), "--model", "colors", "--boxes"]
 
 
+def generalist(place: Place, data: Path, *words: str) -> list[str]:
+    """Words that train a generalist, without touching anything if they are refused."""
+    output = str(place.folder / "should-not-exist")
+    return ["train", "generalist", "--data", str(data), "--output", output, "--device", "cpu", *words]
+
+
+def no_packs(place: Place) -> Path:
+    folder = place.folder / "empty"
+    folder.mkdir()
+    return folder
+
+
+def other_pack(place: Place) -> Path:
+    folder = place.folder / "packs"
+    (folder / "something_else").mkdir(parents=True)
+    return folder
+
+
+def cut_generalist(place: Place) -> str:
+    path = save_small_generalist(place.folder / "cut.safetensors")
+    path.write_bytes(path.read_bytes()[:5000])
+    return str(path)
+
+
 CASES: dict[str, Callable[[Place], list[str]]] = {
     "file that does not exist": lambda p: p.classify(str(p.folder / "nowhere.jpg")),
     "empty file": lambda p: p.classify(p.file("empty.jpg", b"")),
@@ -364,6 +389,22 @@ CASES: dict[str, Callable[[Place], list[str]]] = {
     "loss that becomes infinite": lambda p: train(p, "--base-lr", "1e30", "--warmup-epochs", "0"),
     "checkpoint cut short": cut_checkpoint,
     "output folder of another run": other_run,
+    "training a generalist without data": lambda p: ["train", "generalist"],
+    "folder without data packs": lambda p: generalist(p, no_packs(p)),
+    "data packs that are a file": lambda p: generalist(p, p.picture),
+    "task of a generalist that is none": lambda p: generalist(p, p.folder, "--tasks", "speak"),
+    "task of a generalist without its data": lambda p: generalist(
+        p, other_pack(p), "--tasks", "vqa_shapes"
+    ),
+    "generalist of an unknown size": lambda p: generalist(
+        p, other_pack(p), "--tasks", "read_rendered", "--scenes", "4", "--model", "intern25_micro"
+    ),
+    "classifier where a generalist is needed": lambda p: [
+        "eval", "generalist", "--data", str(p.folder), "--model", str(p.weights)
+    ],
+    "generalist cut short": lambda p: [
+        "eval", "generalist", "--data", str(p.folder), "--model", cut_generalist(p)
+    ],
     "data path that does not exist": lambda p: [
         "eval", "classify", "--model", str(p.weights), "--data", str(p.folder / "none")
     ],

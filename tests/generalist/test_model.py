@@ -172,13 +172,13 @@ def test_regions_must_be_asked_for() -> None:
         model.embed_regions(model.encode_image(pictures(1)), DETECTION)
 
 
-MILLIONS = {
-    "intern25_tiny": 12.45,
-    "intern25_small": 113.85,
-    "intern25_base": 440.62,
-    "intern25_large": 947.27,
-    "intern25_huge": 3137.63,
-    "intern25_giant": 9675.25,
+PARAMETERS = {
+    "intern25_tiny": 12_449_972,
+    "intern25_small": 113_847_100,
+    "intern25_base": 440_615_416,
+    "intern25_large": 947_268_298,
+    "intern25_huge": 3_137_626_312,
+    "intern25_giant": 9_675_253_144,
 }
 
 
@@ -187,9 +187,10 @@ def test_sizes_of_the_presets(name: str) -> None:
     with torch.device("meta"):
         model = Generalist(GENERALISTS[name])
     number = sum(parameter.numel() for parameter in model.parameters())
-    assert number / 1e6 == pytest.approx(MILLIONS[name], abs=0.01)
+    assert number == PARAMETERS[name]
     if name == "intern25_tiny":
-        assert 2 * number < 25_000_000
+        stored = sum(tensor.numel() for tensor in model.state_dict().values())
+        assert stored <= 12_450_000, "25 MB in half precision"
 
 
 def test_a_configuration_that_cannot_be() -> None:

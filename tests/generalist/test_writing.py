@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
+from torch import Tensor
 
-from intern25.generalist.generation import Generation
+from intern25.generalist.features import ImageFeatures
+from intern25.generalist.generation import Generation, generate
+from intern25.generalist.model import Generalist
 from intern25.generalist.routing import ANSWERING
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
-from intern25.generalist.writing import written_answers
+from intern25.generalist.writing import PrefixWriter, written_answers
 from tests.generalist.small_model import small_generalist
+from tests.small_generalist import small_generalist as talkative_generalist
 
 PROMPTS = ("what is it", "此刻可以直行吗？如果不行需要等待多久？", "read")
 
@@ -44,3 +50,53 @@ def test_a_batch_writes_what_single_calls_write(beams: int) -> None:
         one = features.select(torch.tensor([row]))
         alone = written_answers(model, one, tokenizer.encode([prompt], max_length=40), tokenizer, settings)
         assert alone == together[row : row + 1]
+
+
+@dataclass
+class Recomputing:
+    """Token source without caches: for every token all that was read and written is read again."""
+
+    model: Generalist
+    features: ImageFeatures
+    prompts: TokenBatch
+
+    def start(self, batch: object) -> Tensor:
+        return torch.arange(len(self.prompts.ids))[:, None]
+
+    def step(self, ids: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        state = torch.cat((state, ids[:, None]), dim=1)
+        rows, written = state[:, 0], state[:, 1:]
+        prompts = TokenBatch(self.prompts.ids[rows], self.prompts.present[rows])
+        prefix = self.model.prefix(self.features.select(rows), prompts, ANSWERING)
+        texts = TokenBatch(written, torch.ones_like(written, dtype=torch.bool))
+        outputs = self.model.decoder([*prefix, self.model.written(texts, ANSWERING)])
+        return self.model.vocabulary_logits(outputs[-1][:, -1]), state
+
+    def select(self, state: Tensor, rows: Tensor) -> Tensor:
+        return state[rows]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Generation(max_length=12, minimum_length=9),
+        Generation(max_length=9, beams=3, length_penalty=0.6),
+        Generation(max_length=12, no_repeat=1),
+    ],
+    ids=["greedy", "beams", "without repetition"],
+)
+def test_caches_change_neither_tokens_nor_probabilities(settings: Generation) -> None:
+    model, tokenizer = talkative_generalist(), Tokenizer.packaged()
+    features = model.encode_image(torch.randn(3, 3, 64, 64), regions=4)
+    prompts = tokenizer.encode(PROMPTS, max_length=40)
+    prefix = model.prefix(features, prompts, ANSWERING)
+    begin = torch.full((3,), tokenizer.spe_id)
+    cached = generate(PrefixWriter(model, ANSWERING), prefix, settings, begin=begin, end=tokenizer.end_id)
+    plain = generate(
+        Recomputing(model, features, prompts), prefix, settings, begin=begin, end=tokenizer.end_id
+    )
+    assert [text.ids for text in cached] == [text.ids for text in plain]
+    for text, other in zip(cached, plain, strict=True):
+        assert text.log_probability == pytest.approx(other.log_probability, abs=1e-3)
+    assert len({tuple(text.ids) for text in cached}) == 3, "pictures and prompts must matter"

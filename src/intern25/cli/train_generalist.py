@@ -20,9 +20,10 @@ _TRAIN = (
     "Train the generalist: classification, detection, segmentation, retrieval, captions, questions and "
     "reading with one set of weights, one task an update. The data: a folder of data packs (zip archives or "
     "folders), whose names say what they are for; rendered street scenes and words come besides. --tasks "
-    "chooses some. Run the same command again to go on after a stop; start it with 'torchrun "
-    "--nproc-per-node N -m intern25 train generalist ...' for several processes. --json prints one object at "
-    "the end."
+    "chooses some. Or your own data: '--tasks vqa retrieval --data my/', or '--data vqa=a/,retrieval=b.zip'; "
+    "every row and picture is looked at first, and --skip-bad goes on without bad ones. Run the same command "
+    "again to go on after a stop; start it with 'torchrun --nproc-per-node N -m intern25 train generalist "
+    "...' for several processes. --json prints one object at the end."
 )
 _EVALUATE = (
     "Measure a generalist on every task of the data packs of a folder, each figure on pictures that did not "
@@ -58,6 +59,8 @@ class EvaluateGeneralistOptions:
     """Most pictures of a task; 0 = all."""
     seed: int = 0
     """Seed of what was held out in training."""
+    text_core: str = ""
+    """Folder or hub repository of the language model of a generalist that has one; empty = where it was."""
     json: bool = False
     """Print one JSON object."""
 
@@ -67,21 +70,15 @@ def run_training(arguments: Sequence[str]) -> int:
     options = parse(GeneralistOptions, arguments, command="train generalist", description=_TRAIN)
     config = options.config
     if not config.data:
-        raise ValueError("no data: give the folder that holds the data packs (--data)")
-    from intern25.generalist.tokenizer import Tokenizer
-    from intern25.training.generalist.packs.settings import PackSettings
-    from intern25.training.generalist.packs.tiny import tiny_mixture
+        raise ValueError("no data: give the folder that holds the data packs, or your own data (--data)")
+    from intern25.training.generalist.choice import choose_mixture
     from intern25.training.generalist.run import train_generalist
+    from intern25.training.generalist.start import starting_tokenizer
     from intern25.training.progress import console_reporter
 
-    settings = PackSettings(
-        tokenizer=Tokenizer.packaged(),
-        seed=config.seed,
-        evaluate_most=config.evaluate_most,
-        scenes=config.scenes,
-    )
-    mixture = tiny_mixture(config.data, settings, tasks=config.tasks)
-    result = train_generalist(config, mixture, reporter=console_reporter())
+    reporter = console_reporter()
+    mixture = choose_mixture(config, starting_tokenizer(config), reporter.message)
+    result = train_generalist(config, mixture, reporter=reporter)
     if os.environ.get("RANK", "0") == "0":
         values = {**dataclasses.asdict(result), "output": str(result.output)}
         state = "finished" if result.finished else "stopped; run the same command again to go on"
@@ -97,7 +94,7 @@ def run_evaluation(arguments: Sequence[str]) -> int:
     from intern25.training.generalist.packs.settings import PackSettings
     from intern25.training.generalist.packs.tiny import tiny_mixture
 
-    loaded = load_generalist(options.model)
+    loaded = load_generalist(options.model, text_core=options.text_core or None)
     settings = PackSettings(
         tokenizer=loaded.tokenizer,
         held_out=options.split,

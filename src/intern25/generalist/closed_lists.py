@@ -49,13 +49,12 @@ class _ClosedList(nn.Module):
         """``(K, d)``; kept until the model trains again."""
         if self.training or torch.is_grad_enabled():
             return self._embed()
-        if self._embedded is None:
+        if self._embedded is None or self._embedded.device != self.model.device:
             self._embedded = self._embed()
         return self._embedded
 
     def _embed(self) -> Tensor:
-        names = self.names.to(self.model.special.device)
-        return self.model.embed_texts(names, self.routing)
+        return self.model.embed_texts(self.names.to(self.model.device), self.routing)
 
     def train(self, mode: bool = True) -> _ClosedList:
         """Switch the mode and forget the embeddings."""

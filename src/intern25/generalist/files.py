@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Weight file of a generalist: safetensors with the architecture in its header.
 
-The tokenizer is there too, where it is not the package's.
+The tokenizer is there too, where it is not the package's, and the prompts of prompt tuning. A frozen language
+model in the place of the text core is named and left out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -19,7 +20,12 @@ from intern25._version import __version__
 from intern25.backbones.internimage import InternImageConfig
 from intern25.data.tensor_files import write_tensors
 from intern25.generalist.config import GeneralistConfig, ProposalConfig, TextConfig
+from intern25.generalist.core_files import core_of_text, core_text, saved_tensors, without_base
+from intern25.generalist.language_core import LanguageCore
+from intern25.generalist.language_tokenizer import LanguageTokenizer
 from intern25.generalist.model import Generalist
+from intern25.generalist.prompt_tuning import add_prompts, class_heads_of, prompts_of
+from intern25.generalist.text_transformer import TextTransformer
 from intern25.generalist.tokenizer import Tokenizer
 
 KIND = "generalist"
@@ -52,16 +58,19 @@ def save_generalist(
     Args:
         path: Destination, ``.safetensors``.
         model: The generalist.
-        tokenizer: Another one than the package's.
+        tokenizer: Another one than the package's; a language model's is found with the model.
         dtype: Floating-point type of the file, such as ``torch.float16``; None keeps the model's.
         extra: Further text for the header.
 
     Raises:
-        ValueError: ``path`` has another suffix.
+        TypeError: The text core is neither the package's nor a language model.
+        ValueError: ``path`` has another suffix, the tokenizer more tokens than the model, or LoRA was merged
+            into a language model.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"{path} must end in .safetensors")
+    _check_text_side(model, tokenizer)
     header = {
         "format": "pt",
         f"{_PREFIX}version": __version__,
@@ -71,22 +80,43 @@ def save_generalist(
     }
     if tokenizer is not None:
         header[f"{_PREFIX}tokenizer"] = tokenizer.to_json()
+    core = core_text(model)
+    if core is not None:
+        header[f"{_PREFIX}text_core"] = core
+    if prompts_of(model):
+        tuned = {"prompts": prompts_of(model), "classes": class_heads_of(model)}
+        header[f"{_PREFIX}prompt_tuning"] = json.dumps(tuned)
     tensors = {
         name: tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
-        for name, tensor in model.state_dict().items()
+        for name, tensor in saved_tensors(model).items()
     }
     write_tensors(path, tensors, header)
 
 
-def load_generalist(path: str | Path) -> LoadedGeneralist:
+def _check_text_side(model: Generalist, tokenizer: Tokenizer | None) -> None:
+    """Refuse what could be written but not be used again."""
+    core = model.text_core
+    if not isinstance(core, TextTransformer | LanguageCore):
+        raise TypeError(
+            f"cannot save a generalist whose text core is a {type(core).__name__}: its architecture is not "
+            "in the configuration; save its state_dict() instead"
+        )
+    known = core.embedding.num_embeddings
+    if tokenizer is not None and tokenizer.vocabulary_size > known:
+        raise ValueError(f"the tokenizer has {tokenizer.vocabulary_size} tokens, but the model knows {known}")
+
+
+def load_generalist(path: str | Path, *, text_core: str | None = None) -> LoadedGeneralist:
     """Read what :func:`save_generalist` wrote.
 
     Args:
         path: Weight file.
+        text_core: Folder or hub repository of the language model that the file was trained with. Without it
+            the one that the file names is taken, but only from a folder: a file alone downloads nothing.
 
     Raises:
         FileNotFoundError: Nothing is there.
-        ValueError: It is no weight file of a generalist, or it is damaged.
+        ValueError: It is no weight file of a generalist, it is damaged, or its language model is not there.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -101,28 +131,75 @@ def load_generalist(path: str | Path) -> LoadedGeneralist:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
         raise ValueError(f"{path} is no readable safetensors file ({error})") from error
-    model = _empty_model(header, path)
+    model = _empty_model(header, path, text_core)
     floats = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
     try:
-        model.load_state_dict(floats, assign=True)
+        lacking, strange = model.load_state_dict(floats, assign=True, strict=False)
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit its own architecture: {error}") from error
-    text = header.get(f"{_PREFIX}tokenizer")
+    lacking = without_base(model, lacking)
+    if lacking or strange:
+        raise ValueError(
+            f"{path} does not fit its own architecture: {len(lacking)} tensors are missing {lacking[:3]}, "
+            f"{len(strange)} unexpected {strange[:3]}"
+        )
     return LoadedGeneralist(
         model=model.eval(),
-        tokenizer=Tokenizer.packaged() if text is None else Tokenizer(text),
+        tokenizer=_tokenizer(model, header.get(f"{_PREFIX}tokenizer")),
         extra={k.removeprefix(_EXTRA_PREFIX): v for k, v in header.items() if k.startswith(_EXTRA_PREFIX)},
     )
 
 
-def _empty_model(header: Mapping[str, str], path: Path) -> Generalist:
+def has_text_core(path: str | Path) -> bool:
+    """Whether a weight file names a language model as its text core.
+
+    Raises:
+        FileNotFoundError: Nothing is there.
+        ValueError: It is no safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no such weight file: {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return f"{_PREFIX}text_core" in (file.metadata() or {})
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no readable safetensors file ({error})") from error
+
+
+def tokenizer_of(model: Generalist) -> Tokenizer:
+    """Tokenizer of a generalist that has no other: that of its language model, or the package's."""
+    core = model.text_core
+    if isinstance(core, LanguageCore):
+        # It has the interface of our own.
+        return cast(Tokenizer, LanguageTokenizer(core.config.name_or_path))
+    return Tokenizer.packaged()
+
+
+def _tokenizer(model: Generalist, text: str | None) -> Tokenizer:
+    return tokenizer_of(model) if text is None else Tokenizer(text)
+
+
+def _empty_model(header: Mapping[str, str], path: Path, text_core: str | None) -> Generalist:
     """A model without values, whose tensors are then those of the file: nothing is initialised in vain."""
     try:
         config = generalist_from_json(header[f"{_PREFIX}config"])
-    except (KeyError, TypeError, ValueError) as error:
+        tuned = json.loads(header.get(f"{_PREFIX}prompt_tuning", "{}"))
+        prompts, classes = int(tuned.get("prompts", 0)), dict(tuned.get("classes", {}))
+        if not all(isinstance(number, int) and "." not in name for name, number in classes.items()):
+            raise ValueError(f"classes={classes}")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: the architecture in its header cannot be read ({error})") from error
+    named = header.get(f"{_PREFIX}text_core")
+    if named is None and text_core is not None:
+        raise ValueError(f"{path} has a text core of its own, which {text_core!r} cannot replace")
+    core = None if named is None else core_of_text(named, path, text_core)
     with torch.device("meta"):
-        return Generalist(config)
+        model = Generalist(config, text_core=core)
+        if prompts:
+            add_prompts(model, prompts, classes)
+    return model
 
 
 def generalist_from_json(text: str) -> GeneralistConfig:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from intern25.backbones.internimage import InternImage
@@ -81,6 +82,11 @@ class Generalist(nn.Module):
         nn.init.trunc_normal_(self.special, std=0.02)
         nn.init.trunc_normal_(self.modality.weight, std=0.02)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.special.device
+
     def encode_image(
         self, images: Tensor, *, regions: int | None = 0, targets: list[ProposalTargets] | None = None
     ) -> ImageFeatures:
@@ -131,9 +137,20 @@ class Generalist(nn.Module):
         segment = Segment(tokens=tokens, attributes=routing.target, present=_one_more(texts.present))
         return self.readout.embed(self.decoder([segment])[0][:, 0])
 
-    def embed_images(self, features: ImageFeatures, routing: Routing) -> Tensor:
-        """Represent pictures: ``(N, d)`` embeddings of length 1, from the outputs of ``<SPE>``."""
-        return self.readout.embed(self.decoder([self._image_segment(features, routing)])[0][:, 0])
+    def embed_images(
+        self, features: ImageFeatures, routing: Routing, *, seen: Tensor | None = None
+    ) -> Tensor:
+        """Represent pictures by the outputs of ``<SPE>``.
+
+        Args:
+            features: The pictures.
+            routing: Attributes of the task.
+            seen: ``(N, L)`` bool, the global tokens that a picture is represented by; None for all.
+
+        Returns:
+            ``(N, d)`` embeddings of length 1.
+        """
+        return self.readout.embed(self.decoder([self._image_segment(features, routing, seen=seen)])[0][:, 0])
 
     def embed_regions(self, features: ImageFeatures, routing: Routing) -> Tensor:
         """Represent the regions of pictures: ``(N, K, d)`` embeddings of length 1."""
@@ -177,12 +194,19 @@ class Generalist(nn.Module):
             states, self.text_core.embedding.weight, self.vocabulary_projection
         )
 
-    def _image_segment(self, features: ImageFeatures, routing: Routing, alone: bool = True) -> Segment:
+    def _image_segment(
+        self, features: ImageFeatures, routing: Routing, alone: bool = True, seen: Tensor | None = None
+    ) -> Segment:
         tokens = features.tokens + self.modality.weight[1]
-        mean = tokens.mean(dim=1, keepdim=True) if alone else None
+        mean = _mean(tokens, seen) if alone else None
         if features.regions is not None:
             tokens = torch.cat((tokens, features.regions + self.modality.weight[2]), dim=1)
-        return Segment(tokens=self._with_special(tokens, mean), attributes=routing.image, present=None)
+            seen = None if seen is None else F.pad(seen, (0, features.regions.shape[1]), value=True)
+        return Segment(
+            tokens=self._with_special(tokens, mean),
+            attributes=routing.image,
+            present=None if seen is None else _one_more(seen),
+        )
 
     def _text_tokens(self, states: Tensor) -> Tensor:
         return cast(Tensor, self.text_projection(states) + self.modality.weight[3])
@@ -194,6 +218,14 @@ class Generalist(nn.Module):
         return cast(Tensor, self.input_norm(torch.cat((special.to(tokens.dtype), tokens), dim=1)))
 
 
+def _mean(tokens: Tensor, seen: Tensor | None) -> Tensor:
+    """``(N, 1, d)`` mean of the tokens ``(N, L, d)``, or of those that are seen ``(N, L)``."""
+    if seen is None:
+        return tokens.mean(dim=1, keepdim=True)
+    shares = seen.to(tokens.dtype)
+    return (shares / shares.sum(dim=1, keepdim=True))[:, None] @ tokens
+
+
 def _one_more(present: Tensor) -> Tensor:
-    """Presence of texts with ``<SPE>`` in front."""
+    """Presence of tokens with ``<SPE>`` in front."""
     return torch.cat((torch.ones_like(present[:, :1]), present), dim=1)

@@ -45,7 +45,9 @@ FORMAT_HELP = (
     "or .csv with image,caption, captions*.tsv with coco_id and sentence, or webdataset shards *.tar"
 )
 _CAPTION_FILE = re.compile(
-    r"(?:.*/)?(?:[^/]*caption[^/]*\.(?:json|csv|txt|tsv)|[^/]*\.jsonl|[^/]*token[^/]*\.txt)", re.IGNORECASE
+    r"(?:.*/)?(?:[^/]*caption[^/]*\.(?:json|csv|txt|tsv)|(?![^/]*(?:question|statement))[^/]*\.jsonl"
+    r"|[^/]*token[^/]*\.txt)",
+    re.IGNORECASE,
 )
 
 

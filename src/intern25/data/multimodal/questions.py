@@ -31,7 +31,9 @@ FORMAT_HELP = (
     "expected VQA v2 (*questions*.json and *annotations*.json), questions.json with "
     "[question, answer, picture] rows, or *.jsonl with image, question and answer"
 )
-_QUESTION_FILE = re.compile(r"(?:.*/)?[^/]*(?:question[^/]*\.jsonl?|\.jsonl)", re.IGNORECASE)
+_QUESTION_FILE = re.compile(
+    r"(?:.*/)?(?:[^/]*question[^/]*\.jsonl?|(?![^/]*(?:caption|statement))[^/]*\.jsonl)", re.IGNORECASE
+)
 _ANSWER_FILE = re.compile(r"(?:.*/)?[^/]*annotation[^/]*\.json", re.IGNORECASE)
 
 

@@ -29,7 +29,7 @@ FORMAT_HELP = (
 )
 _SET_COLUMNS = ("file", "set", "split", "text")
 _PLAIN_COLUMNS = ("file", "text")
-_WORD_FILE = re.compile(r"(?:.*/)?(?:[^/]*\.tsv|[^/]*gt[^/]*\.txt)", re.IGNORECASE)
+_WORD_FILE = re.compile(r"(?:.*/)?(?:(?![^/]*caption)[^/]*\.tsv|[^/]*gt[^/]*\.txt)", re.IGNORECASE)
 _ICDAR_LINE = re.compile(r'\s*(?P<image>[^,]+?)\s*,\s*"(?P<text>.*)"\s*')
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from intern25.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from intern25.generalist.model import Generalist
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +42,11 @@ def normalised(images: Tensor) -> Tensor:
     mean = torch.tensor(IMAGENET_MEAN, device=images.device)[:, None, None] * 255.0
     std = torch.tensor(IMAGENET_STD, device=images.device)[:, None, None] * 255.0
     return (images.float() - mean) / std
+
+
+def seen_by(model: Generalist, images: Sequence[Tensor]) -> Tensor:
+    """``(N, 3, H, W)`` normalised, on the device of the model, of uint8 pictures ``(3, H, W)``."""
+    return normalised(stacked(images).to(model.device))
 
 
 def _moved(value: Any, device: torch.device) -> Any:

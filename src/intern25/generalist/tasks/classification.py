@@ -17,8 +17,9 @@ from intern25.data.labelled import LabelledImages, Splits
 from intern25.data.picture_views import PictureView
 from intern25.evaluation.retrieval import score_name_search
 from intern25.generalist.model import Generalist
+from intern25.generalist.prompt_tuning import tuned_logits
 from intern25.generalist.routing import MATCHING
-from intern25.generalist.tasks.batch import TaskBatch, normalised, stacked
+from intern25.generalist.tasks.batch import TaskBatch, seen_by, stacked
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 
 LABEL_SMOOTHING = 0.1
@@ -104,12 +105,17 @@ class ClassificationTask:
         features = model.encode_image(batch.pictures)
         x = model.embed_images(features, MATCHING)
         y = model.embed_texts(batch.names, MATCHING)
-        logits = model.readout.logits(x, y, "classification").float()
+        logits = self.logits(model, x, y)
         loss = F.cross_entropy(logits, batch.targets, label_smoothing=LABEL_SMOOTHING)
         if batch.share < 1:
             other = F.cross_entropy(logits, batch.others, label_smoothing=LABEL_SMOOTHING)
             loss = batch.share * loss + (1 - batch.share) * other
         return {"classification": loss}
+
+    def logits(self, model: Generalist, x: Tensor, y: Tensor) -> Tensor:
+        """``(N, K)`` of pictures ``(N, d)`` and names ``(K, d)``, with the head of prompt tuning if any."""
+        cosines = model.readout.logits(x, y, "classification")
+        return tuned_logits(model, self.name, cosines, x).float()
 
     @torch.no_grad()
     def evaluate(self, model: Generalist) -> dict[str, float]:
@@ -118,15 +124,14 @@ class ClassificationTask:
         parts = []
         for start in range(0, len(images), _EVALUATION_BATCH):
             rows = range(start, min(start + _EVALUATION_BATCH, len(images)))
-            pictures = stacked([self.view.plain(_pixels(images, row)) for row in rows])
-            features = model.encode_image(normalised(pictures))
-            parts.append(model.embed_images(features, MATCHING))
-        x, labels = torch.cat(parts), torch.tensor(images.labels)
+            pictures = seen_by(model, [self.view.plain(_pixels(images, row)) for row in rows])
+            parts.append(model.embed_images(model.encode_image(pictures), MATCHING))
+        x, labels = torch.cat(parts), torch.tensor(images.labels, device=model.device)
         figures = {}
         for language, names in self._names.items():
-            scores = model.readout.logits(x, model.embed_texts(names, MATCHING), "classification").float()
+            scores = self.logits(model, x, model.embed_texts(names.to(model.device), MATCHING))
             figures[f"top1_{language}"] = float((scores.argmax(dim=1) == labels).float().mean())
-            right = labels == torch.arange(len(self.classes))[:, None]
+            right = labels == torch.arange(len(self.classes), device=model.device)[:, None]
             figures[f"precision10_{language}"] = score_name_search(scores.T, right).precision.at10
         return figures
 

@@ -27,7 +27,7 @@ from intern25.generalist.routing import DETECTION
 from intern25.generalist.tasks.batch import TaskBatch
 from intern25.generalist.tasks.first_pictures import first_pictures, scored_names
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
-from intern25.layers.losses import sigmoid_focal_loss
+from intern25.layers.losses import mean_count, sigmoid_focal_loss
 
 NAME_WEIGHT = 2.0
 """Weight of the focal loss over names."""
@@ -133,8 +133,8 @@ class DetectionTask:
         counts = torch.tensor([0, *(len(target) for target in batch.targets)]).cumsum(0).to(labels.device)
         every = torch.cat([target.labels for target in batch.targets])
         labels[matches.pictures, matches.queries] = every[counts[matches.pictures] + matches.objects]
-        found = max(len(matches.queries), 1)
-        named = sigmoid_focal_loss(logits.flatten(0, 1), labels.flatten(), avg_factor=float(found))
+        found = mean_count(len(matches.queries), logits.device)
+        named = sigmoid_focal_loss(logits.flatten(0, 1), labels.flatten(), avg_factor=found)
         return {**losses.terms, "name": NAME_WEIGHT * named}
 
     @torch.no_grad()
@@ -144,7 +144,7 @@ class DetectionTask:
         val = first_pictures(self.val, self.evaluate_most)
         for language, names in scored_names(self._names, self.evaluate_most).items():
             detector = ListDetector(model, names, with_masks=self.masks).eval()
-            report = evaluate_detection(detector, val, self.preprocessing, batch_size=4)
+            report = evaluate_detection(detector, val, self.preprocessing, batch_size=4, device=model.device)
             figures[f"ap_{language}"] = cast(CocoScores, report.box).ap
             figures[f"ap50_{language}"] = cast(CocoScores, report.box).ap50
             if report.mask is not None:

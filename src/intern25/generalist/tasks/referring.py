@@ -20,7 +20,7 @@ from intern25.generalist.features import ImageFeatures
 from intern25.generalist.model import Generalist
 from intern25.generalist.proposal_criterion import ProposalCriterion
 from intern25.generalist.routing import DETECTION
-from intern25.generalist.tasks.batch import TaskBatch, normalised, stacked
+from intern25.generalist.tasks.batch import TaskBatch, stacked
 from intern25.generalist.tasks.detection import proposal_targets
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 from intern25.layers.boxes import cxcywh_to_xyxy, iou_matrix
@@ -119,18 +119,16 @@ class ReferringTask:
         features = model.encode_image(batch.pictures, regions=None, targets=targets)
         assert features.proposals is not None, "asked for above"
         losses = self.criterion(features.proposals, targets)
-        if not len(batch.owner):
-            return dict(losses.terms)
         logits = _scores(model, features, batch.phrases, batch.owner)
         matches = losses.matches
         # (T, M): the pair of query and object that a phrase means, if the object was matched.
         meant = (matches.pictures == batch.owner[:, None]) & (matches.objects == batch.meant[:, None])
         known = meant.any(dim=1)
+        if not known.any():
+            # Also without any phrase: processes must agree on the terms, and on who has a gradient.
+            return {**losses.terms, "refer": logits.sum() * 0.0}
         right = matches.queries[meant[known].int().argmax(dim=1)]
-        terms: dict[str, Tensor] = dict(losses.terms)
-        if len(right):
-            terms["refer"] = F.cross_entropy(logits[known], right)
-        return terms
+        return {**losses.terms, "refer": F.cross_entropy(logits[known], right)}
 
     @torch.no_grad()
     def evaluate(self, model: Generalist) -> dict[str, float]:
@@ -142,11 +140,12 @@ class ReferringTask:
             batch = self._batch([self.val.sample(row, _EVALUATION_SEED + row) for row in rows])
             if not len(batch.owner):
                 continue
-            features = model.encode_image(normalised(batch.images), regions=None)
+            batch = batch.to(model.device)
+            features = model.encode_image(batch.pictures, regions=None)
             best = _scores(model, features, batch.phrases, batch.owner).argmax(dim=1)
             assert features.proposals is not None, "asked for above"
             height, width = batch.images.shape[-2:]
-            size = torch.tensor([width, height] * 2, dtype=torch.float32)
+            size = torch.tensor([width, height] * 2, dtype=torch.float32, device=model.device)
             for phrase, (row, index) in enumerate(
                 zip(batch.owner.tolist(), batch.meant.tolist(), strict=True)
             ):

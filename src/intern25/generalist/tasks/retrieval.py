@@ -15,7 +15,7 @@ from intern25.data.picture_views import PictureView
 from intern25.evaluation.retrieval import score_retrieval
 from intern25.generalist.model import Generalist
 from intern25.generalist.routing import MATCHING
-from intern25.generalist.tasks.batch import TaskBatch, normalised, stacked
+from intern25.generalist.tasks.batch import TaskBatch, seen_by, stacked
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 
 _EVALUATION_BATCH = 64
@@ -71,13 +71,11 @@ class RetrievalTask:
         draw = random.Random(seed)
         pictures = [self.view(self.train.image(index), draw.getrandbits(62)) for index in indices]
         texts = [draw.choice(self.train.items(index)).text for index in indices]
-        alike = torch.tensor([[a == b for b in texts] for a in texts])
-        alike |= torch.tensor(indices)[:, None] == torch.tensor(indices)
         return RetrievalBatch(
             task=self.name,
             images=stacked(pictures),
             texts=self.tokenizer.encode(texts, max_length=self.max_length),
-            same=alike if int(alike.sum()) > len(texts) else None,
+            same=matching_texts(indices, texts),
         )
 
     def losses(self, model: Generalist, batch: RetrievalBatch) -> dict[str, Tensor]:
@@ -94,11 +92,11 @@ class RetrievalTask:
         owner: list[int] = []
         for start in range(0, len(self.val), _EVALUATION_BATCH):
             rows = range(start, min(start + _EVALUATION_BATCH, len(self.val)))
-            pictures = stacked([self.view.plain(self.val.image(row)) for row in rows])
-            x.append(model.embed_images(model.encode_image(normalised(pictures)), MATCHING))
+            pictures = seen_by(model, [self.view.plain(self.val.image(row)) for row in rows])
+            x.append(model.embed_images(model.encode_image(pictures), MATCHING))
             texts = [(row, item.text) for row in rows for item in self.val.items(row)]
             tokens = self.tokenizer.encode([text for _, text in texts], max_length=self.max_length)
-            y.append(model.embed_texts(tokens, MATCHING))
+            y.append(model.embed_texts(tokens.to(model.device), MATCHING))
             owner.extend(row for row, _ in texts)
         scores = model.readout.logits(torch.cat(x), torch.cat(y), "retrieval")
         report = score_retrieval(scores, owner)
@@ -110,3 +108,10 @@ class RetrievalTask:
         }
         mean = (report.image_to_text.at5 + report.text_to_image.at5) / 2
         return {"recall5": mean, **{f"{name}_at5": found.at5 for name, found in directions.items()}}
+
+
+def matching_texts(indices: list[int], texts: list[str]) -> Tensor | None:
+    """``(N, N)`` bool, True where text j fits picture i; None where only the diagonal does."""
+    alike = torch.tensor([[a == b for b in texts] for a in texts])
+    alike |= torch.tensor(indices)[:, None] == torch.tensor(indices)
+    return alike if int(alike.sum()) > len(texts) else None

@@ -106,6 +106,12 @@ class SegmentationTask:
         val = first_pictures(self.val, self.evaluate_most)
         for language, names in scored_names(self._names, self.evaluate_most).items():
             segmenter = ListSegmenter(model, names).eval()
-            report = evaluate_segmentation(segmenter, val, self.preprocessing, batch_size=4)  # type: ignore[arg-type]
+            report = evaluate_segmentation(
+                segmenter,  # type: ignore[arg-type]
+                val,
+                self.preprocessing,
+                batch_size=4,
+                device=model.device,
+            )
             figures[f"miou_{language}"] = report.mean_iou
         return figures

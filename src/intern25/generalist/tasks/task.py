@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from intern25.generalist.model import Generalist
 from intern25.generalist.tasks.batch import TaskBatch
@@ -33,4 +33,13 @@ class TrainingTask(Protocol):
 
     def evaluate(self, model: Generalist) -> dict[str, float]:
         """Return held-out figures; the first is the task's score, higher is better."""
+        ...
+
+
+@runtime_checkable
+class TaskWithParameters(Protocol):
+    """A task whose loss has parameters of its own, which train with the model and are not saved with it."""
+
+    def objective(self, model: Generalist) -> nn.Module:
+        """Return a module from the model and a batch to the parts of the loss."""
         ...

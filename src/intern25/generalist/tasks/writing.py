@@ -19,14 +19,17 @@ from torch import Tensor
 from intern25.data.multimodal.records import Question
 from intern25.data.picture_views import PictureView
 from intern25.data.seeding import derive_seed
+from intern25.generalist.features import ImageFeatures
 from intern25.generalist.generation import Generation
 from intern25.generalist.model import Generalist
 from intern25.generalist.routing import ANSWERING, MATCHING
-from intern25.generalist.tasks.batch import TaskBatch, normalised, stacked
+from intern25.generalist.tasks.batch import TaskBatch, seen_by, stacked
 from intern25.generalist.tasks.questions import QuestionSource
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 from intern25.generalist.writing import written_answers
 
+MAX_PROMPT = 64
+"""Most tokens of a question or request."""
 _IGNORED = -100
 _EVALUATION_BATCH = 32
 _EVALUATION_SEED = 20230314
@@ -111,7 +114,21 @@ class WritingTask:
         return len(self.train)
 
     def batch(self, indices: list[int], seed: int) -> WritingBatch:
-        """Make a training batch of pictures with some of their questions."""
+        """Make a training batch of pictures with some of their questions.
+
+        A picture without questions is left out; where none has any, the next ones are taken.
+
+        Raises:
+            ValueError: No picture of the data set has a question.
+        """
+        for start in range(len(self)):
+            moved = [(index + start) % len(self) for index in indices]
+            batch = self._drawn_batch(moved, derive_seed(seed, start) if start else seed)
+            if batch is not None:
+                return batch
+        raise ValueError(f"no picture of the task {self.name} has a question; check its data")
+
+    def _drawn_batch(self, indices: list[int], seed: int) -> WritingBatch | None:
         draw = random.Random(seed)
         pictures: list[Tensor] = []
         questions: list[Question] = []
@@ -124,9 +141,7 @@ class WritingTask:
             owner.extend([len(pictures)] * len(chosen))
             questions.extend(chosen)
             pictures.append(self.view(self.train.image(index), draw.getrandbits(62)))
-        if not questions:  # none of these pictures has a question: take the next
-            return self.batch([(index + 1) % len(self) for index in indices], derive_seed(seed, 1))
-        return self._batch(pictures, owner, questions, draw)
+        return self._batch(pictures, owner, questions, draw) if questions else None
 
     def _batch(
         self, pictures: list[Tensor], owner: list[int], questions: list[Question], draw: random.Random
@@ -143,7 +158,7 @@ class WritingTask:
             task=self.name,
             images=stacked(pictures),
             owner=torch.tensor(owner),
-            prompts=self.tokenizer.encode([question.text for question in questions], max_length=64),
+            prompts=self.tokenizer.encode([question.text for question in questions], max_length=MAX_PROMPT),
             inputs=inputs,
             targets=targets,
             candidates=candidates,
@@ -184,28 +199,37 @@ class WritingTask:
         questions: list[Question] = []
         written: list[str] = []
         chosen: list[str] = []
+        names = self._embedded_candidates(model)
         number = min(self.evaluate_most or len(self.val), len(self.val))
         for start in range(0, number, _EVALUATION_BATCH):
             rows = range(start, min(start + _EVALUATION_BATCH, number))
             asked = [(row, q) for row in rows for q in self.val.questions(row, _EVALUATION_SEED + row)]
             if not asked:
                 continue
-            pictures = stacked([self.view.plain(self.val.image(row)) for row in rows])
-            features = model.encode_image(normalised(pictures), regions=self.regions)
-            features = features.select(torch.tensor([row - start for row, _ in asked]))
-            prompts = self.tokenizer.encode([q.text for _, q in asked], max_length=64)
+            pictures = seen_by(model, [self.view.plain(self.val.image(row)) for row in rows])
+            owner = torch.tensor([row - start for row, _ in asked], device=model.device)
+            features = model.encode_image(pictures, regions=self.regions).select(owner)
+            prompts = self.tokenizer.encode([q.text for _, q in asked], max_length=MAX_PROMPT)
+            prompts = prompts.to(model.device)
             questions.extend(q for _, q in asked)
             written.extend(written_answers(model, features, prompts, self.tokenizer, self.generation))
-            if self.candidates:
-                chosen.extend(self._choose(model, features, prompts))
+            if names is not None:
+                chosen.extend(self._choose(model, features, prompts, names))
         figures = self.metric(questions, written)
         if chosen:
             figures |= {f"chosen_{name}": value for name, value in self.metric(questions, chosen).items()}
         return figures
 
-    def _choose(self, model: Generalist, features: object, prompts: TokenBatch) -> list[str]:
+    def _embedded_candidates(self, model: Generalist) -> Tensor | None:
+        """``(C, d)``; None without candidates."""
+        if not self.candidates:
+            return None
         names = self.tokenizer.encode(self.candidates, max_length=self.max_length)
-        y = model.embed_texts(names, MATCHING)
-        outputs = model.decoder(model.prefix(features, prompts, ANSWERING))  # type: ignore[arg-type]
-        best = model.readout.logits(model.readout.embed(outputs[0][:, 0]), y, "answer").argmax(dim=1)
+        return model.embed_texts(names.to(model.device), MATCHING)
+
+    def _choose(
+        self, model: Generalist, features: ImageFeatures, prompts: TokenBatch, names: Tensor
+    ) -> list[str]:
+        outputs = model.decoder(model.prefix(features, prompts, ANSWERING))
+        best = model.readout.logits(model.readout.embed(outputs[0][:, 0]), names, "answer").argmax(dim=1)
         return [self.candidates[index] for index in best.tolist()]

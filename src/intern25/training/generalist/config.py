@@ -14,7 +14,8 @@ class GeneralistTrainConfig(RunConfig):
     """What a generalist learns from, how long, and how the tasks share the updates."""
 
     data: str = ""
-    """Folder of data packs (zip files or folders), or one data set where tasks says what it is for."""
+    """Folder of data packs (zip files or folders); or your own data, one path for all tasks or one a task:
+    vqa=questions/,retrieval=album.zip."""
     model: str = "intern25_tiny"
     """Architecture."""
     pretrained: str = ""
@@ -22,7 +23,8 @@ class GeneralistTrainConfig(RunConfig):
     pretrained_backbone: str = "internimage_nano_caltech101"
     """Weights of the image encoder where there are no generalist weights; empty = fresh."""
     tasks: tuple[str, ...] = ()
-    """Names of the tasks to train, or beginnings of them; empty = all that the data allow."""
+    """Names of the tasks to train, or beginnings of them; empty = all that the data allow. Of your own data:
+    classify, detect, segment, retrieval, caption, vqa, read, reason or pretrain."""
     updates: int = 24000
     """Length of the run."""
     batch_scale: float = 1.0
@@ -51,6 +53,18 @@ class GeneralistTrainConfig(RunConfig):
     """Let the decay rise from 0, so that short runs average too."""
     scenes: int = 200_000
     """Rendered street scenes to learn from."""
+    image_size: int = 0
+    """Side of the pictures of your own data, a multiple of 32; 0 = each task's own."""
+    validation_fraction: float = 0.1
+    """Share of your own data held out where they have no validation split."""
+    text_core: str = ""
+    """Folder or hub repository of a language model in the place of the text core; empty = our own."""
+    lora: int = 0
+    """Rank of LoRA in the language model; 0 = it stays as it is."""
+    prompt_tuning: int = 0
+    """Train so many prompts a decoder layer, <SPE>, the norms and heads of classes alone; 0 = all weights."""
+    pretrain_dense: Literal["infonce", "l2"] = "infonce"
+    """Loss of the features in the task pretrain."""
 
     def __post_init__(self) -> None:
         # JSON has no tuples: lists come back from a saved config.
@@ -59,8 +73,16 @@ class GeneralistTrainConfig(RunConfig):
         check_minimum(
             self,
             {"updates": 1, "warmup_updates": 0, "eval_updates": 1, "evaluate_most": 0, "backbone_lr_mul": 0,
-             "scenes": 1},
+             "scenes": 1, "image_size": 0, "lora": 0, "prompt_tuning": 0},
         )  # fmt: skip
         check_share(self, "ema_decay")
         if not self.batch_scale > 0:
             raise ValueError(f"batch_scale={self.batch_scale} must be above 0")
+        if self.image_size % 32:
+            raise ValueError(f"image_size={self.image_size} must be a multiple of 32, or 0")
+        if not 0.0 < self.validation_fraction < 1.0:
+            raise ValueError(f"validation_fraction={self.validation_fraction} must lie between 0 and 1")
+        if self.lora and not self.text_core:
+            raise ValueError(f"lora={self.lora} needs text_core, the language model that it tunes")
+        if self.lora and self.prompt_tuning:
+            raise ValueError("lora and prompt_tuning train different parts; use one, then the other")

@@ -17,7 +17,7 @@ from intern25.training.task_schedule import TaskSchedule
 
 
 class MixtureBatches(Dataset[TaskBatch]):
-    """The batch of an update: its task from the schedule, its pictures from the task's own passes.
+    """The batches of an update: their task from the schedule, their pictures from the task's own passes.
 
     Args:
         mixture: The tasks.
@@ -25,27 +25,38 @@ class MixtureBatches(Dataset[TaskBatch]):
         seed: Seed of everything random.
         rank: This process.
         processes: How many share an update's pictures.
+        accumulation: Batches of an update and process.
     """
 
     def __init__(
-        self, mixture: Mixture, schedule: TaskSchedule, *, seed: int, rank: int = 0, processes: int = 1
+        self,
+        mixture: Mixture,
+        schedule: TaskSchedule,
+        *,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+        accumulation: int = 1,
     ) -> None:
         self.mixture = mixture
         self.schedule = schedule
         self.seed = seed
         self.rank = rank
         self.processes = processes
+        self.accumulation = accumulation
 
-    def __getitem__(self, update: int) -> TaskBatch:
+    def __getitem__(self, index: int) -> TaskBatch:
+        """Make a batch, counted over the run; ``accumulation`` of them are an update."""
+        update, share = divmod(index, self.accumulation)
         name, turn = self.schedule.position(update)
         part = self.mixture.part(name)
-        first = (turn * self.processes + self.rank) * part.batch_size
+        first = ((turn * self.processes + self.rank) * self.accumulation + share) * part.batch_size
         number = len(part.task)
         indices = [
             passing_index(number, first + place, derive_seed(self.seed, 3))
             for place in range(part.batch_size)
         ]
-        return part.task.batch(indices, derive_seed(self.seed, update, self.rank, 4))
+        return part.task.batch(indices, derive_seed(self.seed, index, self.rank, 4))
 
 
 def passing_index(number: int, position: int, seed: int) -> int:
@@ -75,7 +86,7 @@ def mixture_loader(
     return DataLoader(
         batches,
         batch_size=None,
-        sampler=range(first_update, num_updates),
+        sampler=range(first_update * batches.accumulation, num_updates * batches.accumulation),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=one_thread if workers else None,

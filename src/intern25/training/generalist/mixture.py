@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from intern25.generalist.tasks.task import TrainingTask
 
@@ -18,6 +19,13 @@ class MixturePart:
     """Pictures of an update."""
     share: float
     """How often it comes, relative to the others."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or not 0 < self.share < math.inf:
+            raise ValueError(
+                f"the task {self.task.name} has batch_size={self.batch_size} and share={self.share}; "
+                "give 1 or more pictures and a share above 0"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +72,9 @@ class Mixture:
         if not names:
             return self
         return Mixture(tuple(part for part in self.parts if part.task.name.startswith(names)))
+
+    def scaled(self, factor: float) -> Mixture:
+        """Return the tasks with batches of ``factor`` times as many pictures, one at least."""
+        return Mixture(
+            tuple(replace(part, batch_size=max(1, round(factor * part.batch_size))) for part in self.parts)
+        )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from intern25.data.seeding import derive_seed
-from intern25.generalist.files import load_generalist, save_generalist
+from intern25.generalist.files import save_generalist
 from intern25.generalist.model import Generalist
-from intern25.generalist.presets import GENERALISTS
 from intern25.generalist.tasks.batch import TaskBatch
+from intern25.generalist.tasks.task import TaskWithParameters
 from intern25.training.generalist.config import GeneralistTrainConfig
 from intern25.training.generalist.loader import MixtureBatches, mixture_loader
 from intern25.training.generalist.mixture import Mixture
+from intern25.training.generalist.start import starting_model, trained_share
 from intern25.training.memory import keep_freed_memory
 from intern25.training.parameter_rules import ParameterRule, downstream_rules
 from intern25.training.progress import Reporter, Silent
@@ -26,7 +28,6 @@ from intern25.training.run import run_task, start_processes
 from intern25.training.schedule import FactorSchedule, RateCurve
 from intern25.training.task_balance import TaskBalancedAdamW, build_task_balanced_optimizer
 from intern25.training.task_schedule import TaskSchedule
-from intern25.weights.create import create_model
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,22 +52,32 @@ class MultiTaskModel(nn.Module):
     Args:
         generalist: The model.
         mixture: The tasks.
+        objectives: Losses that have parameters of their own, by task; None makes new ones.
     """
 
-    def __init__(self, generalist: Generalist, mixture: Mixture) -> None:
+    def __init__(
+        self, generalist: Generalist, mixture: Mixture, objectives: nn.ModuleDict | None = None
+    ) -> None:
         super().__init__()
         self.generalist = generalist
+        self.objectives = nn.ModuleDict() if objectives is None else objectives
         self._mixture = mixture
+        if objectives is None:
+            for part in mixture.parts:
+                if isinstance(part.task, TaskWithParameters):
+                    self.objectives[part.task.name] = part.task.objective(generalist)
 
     def forward(self, batch: TaskBatch) -> dict[str, Tensor]:
         """Losses of the batch's task by name."""
+        if batch.task in self.objectives:
+            return cast(dict[str, Tensor], self.objectives[batch.task](self.generalist, batch))
         return self._mixture.part(batch.task).task.losses(self.generalist, batch)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MultiTaskModel:
         """Copy the weights and share the data: averages are kept in a copy."""
-        import copy
-
-        return MultiTaskModel(copy.deepcopy(self.generalist, memo), self._mixture)
+        return MultiTaskModel(
+            copy.deepcopy(self.generalist, memo), self._mixture, copy.deepcopy(self.objectives, memo)
+        )
 
 
 class _Losses:
@@ -113,8 +124,8 @@ def train_generalist(
     reporter = reporter or Silent()
     keep_freed_memory()
     accelerator = start_processes(config, parts_may_rest=True)
-    mixture = mixture.select(config.tasks)
-    task = _GeneralistRun(config, accelerator, mixture)
+    mixture = mixture.select(config.tasks).scaled(config.batch_scale)
+    task = _GeneralistRun(config, accelerator, mixture, reporter)
     if accelerator.is_main_process:
         for part in mixture.parts:
             name = part.task.name
@@ -135,8 +146,11 @@ def train_generalist(
 class _GeneralistRun:
     """The parts of a generalist run."""
 
-    def __init__(self, config: GeneralistTrainConfig, accelerator: Any, mixture: Mixture) -> None:
+    def __init__(
+        self, config: GeneralistTrainConfig, accelerator: Any, mixture: Mixture, reporter: Reporter
+    ) -> None:
         self.config = config
+        self.reporter = reporter
         self.accelerator = accelerator
         self.mixture = mixture
         self.tasks = TaskSchedule(mixture.shares, seed=derive_seed(config.seed, 5))
@@ -158,14 +172,11 @@ class _GeneralistRun:
 
     def create_model(self) -> nn.Module:
         """Return the generalist, as a module from batches to losses."""
-        config = self.config
-        if config.pretrained:
-            return MultiTaskModel(load_generalist(config.pretrained).model, self.mixture)
-        model = Generalist(GENERALISTS[config.model])
-        if config.pretrained_backbone:
-            source = create_model(config.pretrained_backbone, pretrained=True, features_only=True)
-            model.backbone.load_state_dict(source.state_dict())
-        return MultiTaskModel(model, self.mixture)
+        generalist = starting_model(self.config, self.mixture)
+        share = trained_share(generalist)
+        if share and self.accelerator.is_main_process:
+            self.reporter.message(share)
+        return MultiTaskModel(generalist, self.mixture)
 
     def rules(self, model: nn.Module) -> list[ParameterRule]:
         """Return learning-rate factor and weight decay of every parameter."""
@@ -175,7 +186,12 @@ class _GeneralistRun:
             weight_decay=self.config.weight_decay,
             backbone_lr_mul=self.config.backbone_lr_mul,
         )
-        return [ParameterRule(f"generalist.{r.name}", r.lr_scale, r.weight_decay) for r in rules]
+        # Predictors of pre-training and the like.
+        others = [
+            ParameterRule(f"objectives.{name}", 1.0, self.config.weight_decay if p.ndim > 1 else 0.0)
+            for name, p in cast(MultiTaskModel, model).objectives.named_parameters()
+        ]
+        return [*(ParameterRule(f"generalist.{r.name}", r.lr_scale, r.weight_decay) for r in rules), *others]
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return the optimizer that normalises the gradient of each task."""
@@ -212,6 +228,7 @@ class _GeneralistRun:
             seed=config.seed,
             rank=self.accelerator.process_index,
             processes=self.accelerator.num_processes,
+            accumulation=config.accumulation,
         )
         return mixture_loader(batches, first_update, config.updates, workers=config.workers)
 
@@ -222,7 +239,13 @@ class _GeneralistRun:
             "tasks": {part.task.name: [len(part.task), part.batch_size] for part in self.mixture.parts},
             "schedule": self.config.schedule,
             "balance": self.config.balance,
+            # Named where they are used, so that other runs stay what they were.
+            **{name: value for name, value in self._parts_trained().items() if value},
         }
+
+    def _parts_trained(self) -> dict[str, Any]:
+        config = self.config
+        return {"text_core": config.text_core, "lora": config.lora, "prompt_tuning": config.prompt_tuning}
 
     def score(self, model: nn.Module) -> dict[str, float]:
         """Return the figures of all tasks; the score is the mean of each task's first."""

@@ -41,7 +41,7 @@ def shapes(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         metric=answer_accuracy,
         questions_per_picture=5,
         max_length=8,
-        candidates=_answers(train),
+        candidates=answers_of(train),
         evaluate_most=settings.evaluate_most,
     )
     return MixturePart(task=task, batch_size=20, share=1.5)
@@ -64,7 +64,7 @@ def rooms(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         metric=answer_accuracy,
         questions_per_picture=4,
         max_length=10,
-        candidates=_answers(train),
+        candidates=answers_of(train),
         evaluate_most=settings.evaluate_most,
     )
     return MixturePart(task=task, batch_size=16, share=0.8)
@@ -75,10 +75,10 @@ def reasoning(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
     path = packs.path("nlvr")
     if path is None:
         return None
-    dev, hidden = (_true_or_false(read_statements(path, split=name)) for name in ("dev", "hidden"))
+    dev, hidden = (true_or_false(read_statements(path, split=name)) for name in ("dev", "hidden"))
     hidden_train, val = held_out_part(hidden, settings.seed)
     if settings.held_out == "test":
-        val = _true_or_false(read_statements(path, split="test"))
+        val = true_or_false(read_statements(path, split="test"))
     task = WritingTask(
         "reasoning",
         JoinedSources((AskedPictures(dev), AskedPictures(hidden_train))),
@@ -93,7 +93,7 @@ def reasoning(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
     return MixturePart(task=task, batch_size=32, share=1.2)
 
 
-def _true_or_false(pictures: AnnotatedPictures[Statement]) -> AnnotatedPictures[Question]:
+def true_or_false(pictures: AnnotatedPictures[Statement]) -> AnnotatedPictures[Question]:
     """Statements as questions whose answer is true or false."""
     words = {"en": ("false", "true"), "zh": ("错", "对")}
     records = tuple(
@@ -108,6 +108,6 @@ def _true_or_false(pictures: AnnotatedPictures[Statement]) -> AnnotatedPictures[
     return AnnotatedPictures(pictures.names, records, pictures.store, pictures.where)
 
 
-def _answers(pictures: AnnotatedPictures[Question]) -> Sequence[str]:
+def answers_of(pictures: AnnotatedPictures[Question]) -> Sequence[str]:
     """All targets of a split, sorted."""
     return sorted({q.answers[0] for row in range(len(pictures)) for q in pictures.items(row)})

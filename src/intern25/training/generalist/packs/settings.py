@@ -38,6 +38,10 @@ class PackSettings:
     scenes: int = 200_000
     """Rendered scenes and texts to learn from."""
 
+    def __post_init__(self) -> None:
+        if self.seed in (VAL_SEED, TEST_SEED):
+            raise ValueError(f"seed={self.seed} is kept for what is scored; take another one")
+
 
 def held_out_part(
     pictures: AnnotatedPictures[Any], seed: int, share: float = HOLD_OUT
