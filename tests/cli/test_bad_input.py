@@ -18,11 +18,13 @@ from tests.data.test_images import png_of_size
 from tests.search.albums import save_video
 from tests.search.color_embedder import ColorEmbedder, HalvesEmbedder
 from tests.small_detector import save_dino, save_mask2former, save_mask_rcnn, save_upernet
-from tests.small_generalist import save_small_generalist
+from tests.small_generalist import save_small_generalist, small_generalist
 from tests.small_model import SMALL, save_small_model
+from tests.used_generalist import save_used_generalist
 
 from intern25.backbones.internimage import InternImage
 from intern25.cli.main import main
+from intern25.generalist.files import save_generalist
 from intern25.search import opening
 from intern25.search.index import SearchIndex
 from intern25.search.lock import IndexLock
@@ -285,6 +287,25 @@ def cut_generalist(place: Place) -> str:
     return str(path)
 
 
+def used_generalist(place: Place) -> Path:
+    """Written once for all cases."""
+    path = place.weights.parent / "generalist.safetensors"
+    return path if path.exists() else save_used_generalist(path)
+
+
+def odd_generalist(path: Path) -> Path:
+    save_generalist(path, small_generalist(), extra={"settings": "{'ask': 3}"})
+    return path
+
+
+def ask(place: Place, *words: str) -> list[str]:
+    return ["ask", *words, "--model", str(used_generalist(place))]
+
+
+def free(place: Place, command: str, *names: str) -> list[str]:
+    return [command, str(place.picture), "--model", str(used_generalist(place)), "--classes", *names]
+
+
 CASES: dict[str, Callable[[Place], list[str]]] = {
     "file that does not exist": lambda p: p.classify(str(p.folder / "nowhere.jpg")),
     "empty file": lambda p: p.classify(p.file("empty.jpg", b"")),
@@ -355,6 +376,33 @@ CASES: dict[str, Callable[[Place], list[str]]] = {
     ),
     "thing that the model does not have": lambda p: segment(p, "--task", "panoptic", "--things", "cra"),
     "instances of stuff": lambda p: segment(p, "--task", "instance", "--classes", "sky"),
+    "empty question": lambda p: ask(p, " ", str(p.picture)),
+    "question without a picture": lambda p: ask(p, "what?"),
+    "question that the model cannot read whole": lambda p: ask(p, "车" * 200, str(p.picture)),
+    "one answer to choose from": lambda p: ask(p, "what?", str(p.picture), "--answers", "yes"),
+    "answer given twice": lambda p: ask(p, "what?", str(p.picture), "--answers", "yes", "yes"),
+    "no hypotheses": lambda p: ["caption", str(p.picture), "--beams", "0"],
+    "one unreadable picture of two to describe": lambda p: [
+        "caption", str(p.picture), p.file("bad.jpg", b"bad"), "--model", str(used_generalist(p))
+    ],
+    "unreadable picture to read": lambda p: [
+        "read", p.file("cut.jpg", jpeg()[:-900]), "--model", str(used_generalist(p))
+    ],
+    "classifier asked a question": lambda p: ["ask", "what?", str(p.picture), "--model", str(p.weights)],
+    "classes for a classifier": lambda p: p.classify(str(p.picture), "--classes", "cat", "dog"),
+    "one class to classify with": lambda p: free(p, "classify", "cat"),
+    "empty name of a class": lambda p: free(p, "detect", "cat", ""),
+    "class named twice": lambda p: free(p, "detect", "cat", "cat"),
+    "one class for all pixels": lambda p: free(p, "segment", "cat"),
+    "weights of a generalist with NaN": lambda p: [
+        "caption", str(p.picture), "--model",
+        str(save_used_generalist(p.folder / "nan.safetensors", damaged=True)),
+    ],
+    "generalist whose file has other settings": lambda p: [
+        "read", str(p.picture), "--model", str(odd_generalist(p.folder / "odd.safetensors"))
+    ],
+    "generalist without weights": lambda p: ["read", str(p.picture), "--model", "intern25_small"],
+    "flops of a generalist": lambda p: ["info", "intern25_tiny", "--flops"],
     "empty query": lambda p: ["search", " ", str(p.folder)],
     "no matches asked for": lambda p: ["search", "green", str(p.folder), "--top", "0"],
     "page of thumbnails of another format": lambda p: ["search", "green", str(p.folder), "--sheet", "a.gif"],

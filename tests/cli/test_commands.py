@@ -21,6 +21,7 @@ from intern25.cli import info
 from intern25.cli.main import COMMANDS, main
 from intern25.weights.catalog import CARDS
 from intern25.weights.files import read_metadata, save_model
+from intern25.weights.generalists import GENERALIST_CARDS
 
 
 def run(words: list[str], capsys: pytest.CaptureFixture[str], status: int = 0) -> str:
@@ -76,9 +77,9 @@ def test_info_of_the_installation(capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["intern25"] == __version__
     assert facts["backends"]["reference"]["ready"] is True  # type: ignore[index]
     assert all("reason" in status or status["ready"] for status in facts["backends"].values())  # type: ignore[attr-defined]
-    assert [model["id"] for model in facts["models"]] == list(CARDS)  # type: ignore[attr-defined]
+    assert [model["id"] for model in facts["models"]] == [*CARDS, *GENERALIST_CARDS]  # type: ignore[attr-defined]
     text = run(["info"], capsys)
-    assert all(name in text for name in CARDS)
+    assert all(name in text for name in (*CARDS, *GENERALIST_CARDS))
 
 
 def test_info_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,6 +106,18 @@ def test_info_of_a_detector_and_a_segmenter(capsys: pytest.CaptureFixture[str]) 
     assert small["image_size"] == [64, 96]
     with pytest.raises(ValueError, match="must be a side, or a height and a width"):
         info.run(["internimage_nano", "--flops", "--image-size", "1", "2", "3"])
+
+
+def test_info_of_a_generalist(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = run_json(["info", "intern25_tiny"], capsys)
+    assert (facts["task"], facts["num_classes"]) == ("generalist", None)
+    assert facts["parameters"] == sum(
+        p.numel() for p in create_model("intern25_tiny", device="meta").parameters()
+    )
+    assert facts["weights"]["licence"].startswith("research only")  # type: ignore[index]
+    text = run(["info", "intern25_base"], capsys)
+    assert "proposals.num_queries" in text
+    assert "any" in text
 
 
 def test_convert_round_trip(nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from intern25.data.class_names import ClassNames, class_names, list_of
-from intern25.data.things import things_of
+from intern25.data.things import countable, things_of
 
 # As the panoptic challenges count: COCO 80, ADE20K 100, Cityscapes 8, Mapillary 1.2 has 37.
 COUNTS = {"coco_stuff_164k": 80, "ade20k": 100, "cityscapes": 8, "mapillary": 37, "coco": 80, "voc": 20}
@@ -54,3 +54,11 @@ def test_own_classes_have_none() -> None:
     assert list_of(own) is None
     assert things_of(own) is None
     assert list_of(class_names("voc").padded(30)) == "voc"
+
+
+def test_names_that_can_be_counted() -> None:
+    assert countable(class_names("camvid").en) == ("car", "pedestrian", "bicyclist")
+    assert countable(class_names("camvid").zh) == ("汽车", "行人", "骑自行车的人")
+    for names in (class_names("coco").en, class_names("coco").zh):
+        assert countable(names) == names
+    assert countable(["Sky", " road ", "a red van", "背景"]) == ("a red van",)

@@ -39,6 +39,8 @@ class ClassifyOptions:
     """Pictures: files, folders, patterns, list files (.txt), or - for a list on stdin."""
     model: str = DEFAULT_CLASSIFIER
     """Catalog name, weights file or folder; the default comes with the package and works offline."""
+    classes: tuple[str, ...] = ()
+    """Names to choose between, two or more, in any words; for a generalist."""
     top_k: int = 5
     """Number of classes shown for each picture."""
     language: Literal["en", "zh", "both"] = "en"
@@ -68,7 +70,11 @@ def run(arguments: Sequence[str]) -> int:
     from intern25.predictors import ClassificationPredictor, load_as
 
     predictor = load_as(
-        ClassificationPredictor, options.model, device=options.device, batch_size=options.batch_size
+        ClassificationPredictor,
+        options.model,
+        classes=options.classes or None,
+        device=options.device,
+        batch_size=options.batch_size,
     )
     results = predict_pictures(
         lambda images: predictor.predict(images, top_k=options.top_k), pictures, options.batch_size

@@ -57,7 +57,11 @@ def run(arguments: Sequence[str]) -> int:
     from intern25.predictors import DetectionPredictor, load_as
 
     predictor = load_as(
-        DetectionPredictor, options.model, device=options.device, batch_size=options.batch_size
+        DetectionPredictor,
+        options.model,
+        classes=options.classes or None,
+        device=options.device,
+        batch_size=options.batch_size,
     )
     work: FoundRun[Detections] = FoundRun(
         options,

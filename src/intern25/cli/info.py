@@ -19,10 +19,13 @@ from intern25.cli.options import parse
 
 if TYPE_CHECKING:
     from intern25.weights.card import ModelCard
+    from intern25.weights.generalists import GeneralistCard
     from intern25.weights.kinds import ModelKind
 
 Facts = dict[str, Any]
 
+_GENERALIST = "generalist"
+"""Task of a model that does all of them, with any names for classes."""
 _SOURCES = {"unpublished": "the weights were never published"}
 _METRICS = ("top1", "box_ap", "box_ap50", "box_ap50_voc07", "miou")
 """The first of these that a model has stands in the list."""
@@ -91,6 +94,7 @@ def _installation() -> Facts:
     from intern25 import __version__
     from intern25.ops import Ready, backends
     from intern25.weights.catalog import CARDS
+    from intern25.weights.generalists import GENERALIST_CARDS
 
     capabilities = torch.cpu.get_capabilities()
     statuses = backends()
@@ -112,7 +116,10 @@ def _installation() -> Facts:
             else {"ready": False, "reason": status.reason}
             for name, status in statuses.items()
         },
-        "models": [_card_facts(card) for card in CARDS.values()],
+        "models": [
+            *(_card_facts(card) for card in CARDS.values()),
+            *(_generalist_facts(card) for card in GENERALIST_CARDS.values()),
+        ],
     }
 
 
@@ -140,12 +147,32 @@ def _card_facts(card: ModelCard) -> Facts:
     }
 
 
+def _generalist_facts(card: GeneralistCard) -> Facts:
+    """Preprocessing and names stand in its file."""
+    return {
+        "id": card.id,
+        "task": _GENERALIST,
+        "architecture": card.architecture,
+        "preprocessing": None,
+        "num_classes": None,
+        "classes": None,
+        "metrics": dict(card.metrics),
+        "pretraining": card.pretraining,
+        "licence": card.licence,
+        "source": str(card.packaged_path),
+        "available": card.available,
+    }
+
+
 def _model(name: str, options: InfoOptions) -> Facts:
     from intern25.backbones.classifier import num_parameters
     from intern25.weights.catalog import ARCHITECTURES, find_card
     from intern25.weights.create import create_model
+    from intern25.weights.generalists import GENERALISTS
     from intern25.weights.kinds import FAMILIES, kind_of_config
 
+    if name in GENERALISTS:
+        return _generalist(name, options)
     card = find_card(name)
     config = card.config if card else ARCHITECTURES[name]
     kind = card.kind if card else kind_of_config(config)
@@ -161,6 +188,29 @@ def _model(name: str, options: InfoOptions) -> Facts:
         facts["weights"] = _card_facts(card)
     if options.flops:
         facts |= _cost(name, model, kind, card, options.image_size)
+    return facts
+
+
+def _generalist(name: str, options: InfoOptions) -> Facts:
+    from intern25.backbones.classifier import num_parameters
+    from intern25.weights.create import create_model
+    from intern25.weights.generalists import GENERALIST_CARDS
+
+    if options.flops or options.image_size is not None:
+        raise ValueError(
+            f"--flops and --image-size are for models of one task; how much {name} computes depends on what "
+            "it is asked"
+        )
+    model = create_model(name, device="meta")
+    facts: Facts = {
+        "name": name,
+        "task": _GENERALIST,
+        "parameters": num_parameters(model),
+        "num_classes": None,
+        "config": dataclasses.asdict(model.config),
+    }
+    if name in GENERALIST_CARDS:
+        facts["weights"] = _generalist_facts(GENERALIST_CARDS[name])
     return facts
 
 
@@ -234,7 +284,7 @@ def _catalog_rows(facts: Facts) -> list[str]:
             (
                 model["id"],
                 model["task"],
-                str(model["num_classes"]),
+                _classes(model),
                 _result(model["metrics"]),
                 weights if model["available"] else _why_absent(model),
             )
@@ -244,6 +294,10 @@ def _catalog_rows(facts: Facts) -> list[str]:
         "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def _classes(model: Facts) -> str:
+    return "any" if model["num_classes"] is None else str(model["num_classes"])
 
 
 def _result(metrics: Facts) -> str:
@@ -276,7 +330,7 @@ def _model_text(facts: Facts) -> str:
         f"{facts['name']}",
         f"  {'task':<29} {facts['task']}",
         f"  {'parameters':<29} {parameters:,}",
-        f"  {'classes':<29} {facts['num_classes']}",
+        f"  {'classes':<29} {_classes(facts)}",
         *(f"  {name:<29} {value}" for name, value in _flat(config) if name != "num_classes"),
     ]
     if parts is not None:

@@ -24,6 +24,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "classify": ("intern25.cli.classify", "name what pictures show, in English and Chinese"),
     "detect": ("intern25.cli.detect", "find objects in pictures and videos, with boxes and masks"),
     "segment": ("intern25.cli.segment", "name the class of each pixel of pictures and videos"),
+    "caption": ("intern25.cli.caption", "describe pictures in a sentence, in English or Chinese"),
+    "ask": ("intern25.cli.ask", "answer a question about pictures"),
+    "read": ("intern25.cli.read", "read the line of text that a picture shows"),
     "search": ("intern25.cli.search", "find pictures and moments of videos in an album, by text or example"),
     "train": ("intern25.cli.train", "train or fine-tune a model on your own pictures"),
     "eval": ("intern25.cli.evaluate", "measure a model on a labelled data set"),
@@ -41,6 +44,7 @@ examples:
   intern25 classify photo.jpg
   intern25 classify photos/ --language both --output drawn/
   intern25 detect street.mp4 --classes person 自行车 --output drawn/
+  intern25 ask "图中有几辆车?" street.jpg
   intern25 search "red bus" photos/ --sheet found.jpg
   intern25 info internimage_t --flops
   intern25 train classify --data pictures/ --model internimage_nano

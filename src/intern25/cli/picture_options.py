@@ -19,7 +19,7 @@ class PictureOptions:
     sources: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE ...")]
     """Pictures and videos: files, folders, patterns, list files (.txt), or - for a list on stdin."""
     classes: tuple[str, ...] = ()
-    """Only these classes, named in English or Chinese."""
+    """Only these classes, named in English or Chinese; for a generalist any words."""
     language: Literal["en", "zh", "both"] = "en"
     """Language of the class names."""
     json: bool = False
@@ -54,8 +54,12 @@ def check_options(options: PictureOptions) -> None:
 def check_model(name: str, default: str, *, task: str) -> None:
     """Raise ValueError when the packaged model of a task is asked for and this version has none."""
     from intern25.weights.catalog import CARDS
+    from intern25.weights.generalists import GENERALIST_CARDS
 
-    if name == default and name not in CARDS and not Path(name).exists():
+    if name != default or Path(name).exists():
+        return
+    generalist = GENERALIST_CARDS.get(name)
+    if name not in CARDS and (generalist is None or not generalist.available):
         raise ValueError(
             f"no model for {task} comes with this version; name one with --model: a weight file, or a name "
             "of 'intern25 info'"

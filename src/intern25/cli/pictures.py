@@ -15,11 +15,11 @@ from intern25.cli.exits import DONE, SOME_FAILED, USER_ERROR
 if TYPE_CHECKING:
     from PIL import Image
 
-    from intern25.results import Classification, Detections, PanopticMap, SemanticMap
+    from intern25.results import Classification, Detections, PanopticMap, SemanticMap, Text
 
 _DRAWN_SUFFIXES = {".png", ".mp4"}
 
-Result = TypeVar("Result", "Classification", "Detections", "SemanticMap", "PanopticMap")
+Result = TypeVar("Result", "Classification", "Detections", "SemanticMap", "PanopticMap", "Text")
 
 
 def predict_pictures(

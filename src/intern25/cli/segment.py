@@ -55,7 +55,11 @@ def run(arguments: Sequence[str]) -> int:
     from intern25.predictors import SegmentationPredictor, load_as
 
     predictor = load_as(
-        SegmentationPredictor, options.model, device=options.device, batch_size=options.batch_size
+        SegmentationPredictor,
+        options.model,
+        classes=options.classes or None,
+        device=options.device,
+        batch_size=options.batch_size,
     )
     if options.task == "semantic":
         return semantic_run(predictor, options).run(sources, label="segment")

@@ -13,11 +13,10 @@ from intern25.cli.found import FoundRun
 from intern25.cli.object_lines import object_rows, object_summary
 from intern25.cli.segment import SegmentOptions
 from intern25.predictors import SegmentationPredictor
-from intern25.predictors.inputs import thing_numbers
 from intern25.predictors.query_segments import query_model
 from intern25.results import Detections, PanopticMap, SemanticMap
 
-_THRESHOLDS = {"semantic": 0.0, "instance": 0.3, "panoptic": 0.8}
+_THRESHOLDS = {"semantic": 0.0, "instance": 0.3}
 
 # Classes in the line of a video's frame.
 _IN_SUMMARY = 4
@@ -95,7 +94,7 @@ def panoptic_run(predictor: SegmentationPredictor, options: SegmentOptions) -> F
 
     def predict(images: list[Image.Image]) -> list[PanopticMap]:
         return predictor.predict_panoptic(
-            images, threshold=_threshold(options), classes=options.classes or None, things=things
+            images, threshold=options.threshold, classes=options.classes or None, things=things
         )
 
     return FoundRun(
@@ -103,7 +102,7 @@ def panoptic_run(predictor: SegmentationPredictor, options: SegmentOptions) -> F
         predict=predict,
         rows=lambda result: _segment_rows(result, options),
         summary=lambda result: _segment_summary(result, options),
-        coco=CocoPanopticFile(predictor.classes, thing_numbers(things, predictor.classes)),
+        coco=CocoPanopticFile(predictor.classes, predictor.thing_numbers(things)),
     )
 
 

@@ -44,7 +44,7 @@ _STUFF = MappingProxyType(
 )
 
 # CamVid has no official answer; here a sign is a surface.
-_FREE_STUFF = (("sign", "标志牌", "pole", "杆", "pavement", "人行道"), ("background", "背景"))
+_STUFF_ELSEWHERE = (("sign", "标志牌", "pole", "杆", "pavement", "人行道"), ("background", "背景"))
 
 _THINGS_OF_COCO_STUFF = 80
 """They come first, in COCO's order."""
@@ -82,7 +82,7 @@ def things_of(classes: ClassNames) -> frozenset[int] | None:
 def countable(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names, in either language, that no known data set calls stuff.
 
-    Where data sets disagree, as about trees, a name is stuff.
+    Where data sets disagree a name is stuff, except for the objects of COCO.
 
     Example:
         >>> countable(["sky", "道路", "kite", "red van"])
@@ -93,13 +93,14 @@ def countable(names: Iterable[str]) -> tuple[str, ...]:
 
 @cache
 def _stuff() -> frozenset[str]:
-    stuff = {name for names in _FREE_STUFF for name in names}
+    stuff = {name for names in _STUFF_ELSEWHERE for name in names}
     for list_name in ("ade20k", "cityscapes", "mapillary", "coco_stuff_164k"):
         names = class_names(list_name)
         things = things_of(names)
         assert things is not None, "known above"
         stuff |= {n.casefold() for row in range(len(names)) if row not in things for n in _both(names, row)}
-    return frozenset(stuff)
+    objects = class_names("coco")
+    return frozenset(stuff) - {name.casefold() for name in (*objects.en, *objects.zh)}
 
 
 def _both(names: ClassNames, row: int) -> tuple[str, str]:

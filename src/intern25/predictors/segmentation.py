@@ -55,6 +55,8 @@ class SegmentationPredictor:
         preprocessing: From a picture to the model's input, and how the model is run on it.
         classes: Names of the classes.
         palette: Colour of each class; None for those of the data set with these names, else distinct ones.
+        things: Names of the classes that can be counted; None for those known of the data set.
+        panoptic_threshold: Class probability that a panoptic segment needs.
         batch_size: Pictures that go through the model at once.
         device: Where the model is; None takes that of its parameters.
 
@@ -73,6 +75,8 @@ class SegmentationPredictor:
         classes: ClassNames,
         *,
         palette: Sequence[Color] | None = None,
+        things: Sequence[str] | None = None,
+        panoptic_threshold: float = 0.8,
         batch_size: int = 8,
         device: torch.device | None = None,
     ) -> None:
@@ -83,6 +87,8 @@ class SegmentationPredictor:
         self.preprocessing = preprocessing
         self.classes = classes
         self.palette = tuple(palette or palette_of(classes))
+        self.things = None if things is None else tuple(things)
+        self.panoptic_threshold = check_threshold(panoptic_threshold, name="panoptic_threshold")
         self.batch_size = check_batch_size(batch_size)
         self.device = device_of(model, device)
 
@@ -206,8 +212,8 @@ class SegmentationPredictor:
             images: As for :meth:`predict`.
             threshold: Smallest score, 0 to 1: probability of the class times mean probability of the mask.
             classes: Names of the wanted classes in either language; None for all things.
-            things: Names of the classes that are objects, in either language; None for those that are known
-                to be of the data set with these classes.
+            things: Names of the classes that are objects, in either language; None for the predictor's, else
+                those that are known to be of the data set with these classes.
             max_instances: Most objects of one picture.
             tile: As for :meth:`predict`; an object across a border of tiles is joined.
             batch_size: Pictures or tiles at once; None takes the predictor's.
@@ -224,7 +230,7 @@ class SegmentationPredictor:
         check_threshold(threshold)
         if max_instances < 1:
             raise ValueError(f"max_instances={max_instances} must be 1 or more")
-        counted = self._counted(thing_numbers(things, self.classes), class_numbers(classes, self.classes))
+        counted = self._counted(self.thing_numbers(things), class_numbers(classes, self.classes))
         find = partial(
             QuerySegments(model, self.preprocessing, self.device).instances,
             things=counted,
@@ -248,7 +254,7 @@ class SegmentationPredictor:
         self,
         images: ImageSource,
         *,
-        threshold: float = 0.8,
+        threshold: float | None = None,
         min_share: float = 0.8,
         classes: Sequence[str] | None = None,
         things: Sequence[str] | None = None,
@@ -260,7 +266,7 @@ class SegmentationPredictor:
         self,
         images: Sequence[ImageSource],
         *,
-        threshold: float = 0.8,
+        threshold: float | None = None,
         min_share: float = 0.8,
         classes: Sequence[str] | None = None,
         things: Sequence[str] | None = None,
@@ -271,7 +277,7 @@ class SegmentationPredictor:
         self,
         images: ImageSource | Sequence[ImageSource],
         *,
-        threshold: float = 0.8,
+        threshold: float | None = None,
         min_share: float = 0.8,
         classes: Sequence[str] | None = None,
         things: Sequence[str] | None = None,
@@ -284,7 +290,7 @@ class SegmentationPredictor:
 
         Args:
             images: As for :meth:`predict`.
-            threshold: Class probability that a segment needs, 0 to 1.
+            threshold: Class probability that a segment needs, 0 to 1; None for the predictor's.
             min_share: A segment that keeps less than this share of its mask, 0 to 1, is dropped.
             classes: Names of the wanted classes in either language, other pixels have no segment; None for
                 all.
@@ -299,12 +305,12 @@ class SegmentationPredictor:
             ValueError: As for :meth:`predict_instances`.
         """
         model = query_model(self.model)
-        check_threshold(threshold)
+        threshold = self.panoptic_threshold if threshold is None else check_threshold(threshold)
         check_threshold(min_share, name="min_share")
         wanted = class_numbers(classes, self.classes)
         find = partial(
             QuerySegments(model, self.preprocessing, self.device).panoptic,
-            things=thing_numbers(things, self.classes),
+            things=self.thing_numbers(things),
             threshold=threshold,
             min_share=min_share,
         )
@@ -318,6 +324,16 @@ class SegmentationPredictor:
 
         size = self.batch_size if batch_size is None else check_batch_size(batch_size)
         return predict_each(images, size, predict)
+
+    def thing_numbers(self, things: Sequence[str] | None = None) -> frozenset[int]:
+        """Return the numbers of the classes that can be counted: those named, the predictor's, those known.
+
+        Raises:
+            ValueError: A name is none of the model's, or nobody has said which of its classes are things.
+        """
+        if things is None and self.things is not None:
+            return frozenset(class_numbers(self.things, self.classes) or ()) if self.things else frozenset()
+        return thing_numbers(things, self.classes)
 
     def _counted(self, things: frozenset[int], wanted: tuple[int, ...] | None) -> frozenset[int]:
         """The wanted things; a wanted class that is none would never be found."""

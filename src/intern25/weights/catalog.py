@@ -13,6 +13,7 @@ from intern25.weights.card import ModelCard as ModelCard
 from intern25.weights.cards_classification import CLASSIFICATION
 from intern25.weights.cards_detection import DETECTION
 from intern25.weights.cards_segmentation import SEGMENTATION
+from intern25.weights.generalists import GENERALIST_CARDS, GENERALISTS
 
 CARDS: Mapping[str, ModelCard] = MappingProxyType(
     {row.id: row for row in (*CLASSIFICATION, *DETECTION, *SEGMENTATION)}
@@ -88,9 +89,10 @@ def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
         >>> list_models("internimage_t*", pretrained=True)
         ['internimage_t_1k_224']
     """
-    names = [card.id for card in CARDS.values() if card.available or not pretrained]
+    names = {card.id for card in CARDS.values() if card.available or not pretrained}
+    names.update(card.id for card in GENERALIST_CARDS.values() if card.available or not pretrained)
     if not pretrained:
-        names.extend(ARCHITECTURES)
+        names.update(ARCHITECTURES, GENERALISTS)
     return sorted(name for name in names if fnmatchcase(name, pattern))
 
 
@@ -98,12 +100,14 @@ def find_card(name: str) -> ModelCard | None:
     """Return the card of a model id, None for an architecture name.
 
     Raises:
-        ValueError: ``name`` is neither; the message shows the nearest names.
+        ValueError: ``name`` is neither, the message then shows the nearest names; or it is a generalist.
     """
     if name in CARDS:
         return CARDS[name]
     if name in ARCHITECTURES:
         return None
-    close = difflib.get_close_matches(name, [*CARDS, *ARCHITECTURES], n=3, cutoff=0.5)
+    if name in GENERALISTS:
+        raise ValueError(f"{name} is a generalist, not a model of one task; open it with intern25.load")
+    close = difflib.get_close_matches(name, [*CARDS, *ARCHITECTURES, *GENERALISTS], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "see intern25.list_models()"
     raise ValueError(f"no model or architecture is called {name!r}; {hint}")

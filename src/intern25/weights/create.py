@@ -18,6 +18,7 @@ from intern25.weights.architectures import ARCHITECTURES, backbone_name
 from intern25.weights.catalog import BACKBONE_CARDS, CARDS, DEFAULT_CARDS, ModelCard, find_card
 from intern25.weights.checkpoint import Checkpoint, read_checkpoint
 from intern25.weights.download import fetch_card, fetch_repository
+from intern25.weights.generalists import GENERALISTS, create_generalist
 from intern25.weights.identify import classes_in_file, file_metadata
 from intern25.weights.kinds import (
     CLASSIFIERS,
@@ -86,7 +87,7 @@ def create_model(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> Any:
-    """Create a classifier, detector, segmenter or backbone by name.
+    """Create a classifier, detector, segmenter, generalist or backbone by name.
 
     Args:
         name: An architecture (``"internimage_t"``, ``"mask_rcnn_internimage_t"``) or a published model
@@ -108,7 +109,7 @@ def create_model(
 
     Returns:
         The model in training mode: ``InternImageClassifier``, ``MaskRCNN``, ``CascadeMaskRCNN``, ``DINO``,
-        ``UperNet``, ``SegFormer`` or ``Mask2Former``; ``InternImage`` with ``features_only``.
+        ``UperNet``, ``SegFormer``, ``Mask2Former`` or ``Generalist``; ``InternImage`` with ``features_only``.
 
     Raises:
         ValueError: The name is unknown (the message shows the nearest) or the weights do not fit.
@@ -120,6 +121,17 @@ def create_model(
         >>> model(torch.zeros(1, 3, 64, 64)).shape
         torch.Size([1, 10])
     """
+    if name in GENERALISTS:
+        return create_generalist(
+            name,
+            pretrained=pretrained,
+            device=device,
+            dtype=dtype,
+            pretrained_backbone=pretrained_backbone,
+            num_classes=num_classes,
+            features_only=features_only,
+            drop_path=drop_path,
+        )
     card = find_card(name)
     if tuple(out_indices) != _ALL_STAGES and not features_only:
         raise ValueError(
