@@ -69,14 +69,15 @@ def test_pictures_that_are_scored_do_not_train(name: str, held_out: HeldOut, sha
 
 @pytest.mark.slow
 @pytest.mark.shared
-def test_statements_that_are_scored_do_not_train(shared_root: Path) -> None:
+@pytest.mark.parametrize("held_out", ["val", "test"])
+def test_statements_that_are_scored_do_not_train(held_out: HeldOut, shared_root: Path) -> None:
     # There are so few ways to put three towers that some pictures come twice, under other statements.
-    ((train, val),) = both_parts(shared_root / "data", "reasoning", "test")
+    ((train, val),) = both_parts(shared_root / "data", "reasoning", held_out)
     said = [
         {(picture, part.questions(index, 0)[0].text) for index, picture in enumerate(hashes(part))}
         for part in (train, val)
     ]
-    assert len(said[1]) > 5000
+    assert len(said[1]) > (200 if held_out == "val" else 5000)
     assert not said[0] & said[1]
 
 
@@ -118,3 +119,22 @@ def test_a_held_out_part_and_the_rest_are_all_pictures_once() -> None:
     assert held_out_part(numbered(101), 5, 0.1)[1].names != val.names
     assert [row[0] for row in val.records] == [int(name[:3]) for name in val.names]
     assert len(held_out_part(numbered(3), 0)[1]) == 1
+
+
+def test_pictures_that_belong_together_are_held_out_together() -> None:
+    train, val = held_out_part(numbered(60), 0, 0.2, group=lambda name: name[:2])
+    assert len(val) == 10  # one of six tens
+    assert len({name[:2] for name in val.names}) == 1
+    assert not {name[:2] for name in train.names} & {name[:2] for name in val.names}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["classify_lights", "classify_signs_de"])
+def test_test_pictures_are_for_the_end(name: str, shared_root: Path) -> None:
+    ((train, val),) = both_parts(shared_root / "data", name, "val")
+    ((same, test),) = both_parts(shared_root / "data", name, "test")
+    assert train.names == same.names
+    assert not set(val.names) & set(test.names)
+    assert all("test/" in picture for picture in test.names)
+    assert not any("test/" in picture for picture in val.names)
+    assert len(val) == pytest.approx(0.05 * (len(train) + len(val)), rel=0.2)

@@ -6,13 +6,15 @@ from __future__ import annotations
 from typing import Any
 
 from intern25.data.decoding import decoded_in_memory
-from intern25.data.labelled import Splits
+from intern25.data.labelled import Splits, split_by_seed
 from intern25.data.multimodal.crops import read_named_splits
 from intern25.data.packs import PackFolder
 from intern25.data.picture_views import PictureView
+from intern25.data.trees import split_of
 from intern25.generalist.tasks.classification import ClassificationTask
 from intern25.training.generalist.mixture import MixturePart
 from intern25.training.generalist.packs.settings import (
+    HOLD_OUT,
     Builder,
     PackSettings,
 )
@@ -27,7 +29,8 @@ def classify(name: str, pack: str, size: int, batch: int, share: float, **view: 
         if path is None:
             return None
         named = read_named_splits(path, seed=settings.seed)
-        splits = Splits(decoded_in_memory(named.splits.train), decoded_in_memory(named.splits.val))
+        chosen = _without_test_pictures(named.splits, settings)
+        splits = Splits(decoded_in_memory(chosen.train), decoded_in_memory(chosen.val))
         task = ClassificationTask(
             name,
             splits,
@@ -39,3 +42,11 @@ def classify(name: str, pack: str, size: int, batch: int, share: float, **view: 
         return MixturePart(task=task, batch_size=batch, share=share)
 
     return build
+
+
+def _without_test_pictures(splits: Splits, settings: PackSettings) -> Splits:
+    """Hold training pictures out where what a data set has beside them is for the test, at the end."""
+    if split_of(splits.val.names[0]) != "test":
+        return splits
+    rest = split_by_seed(splits.train, HOLD_OUT, settings.seed)
+    return Splits(rest.train, splits.val) if settings.held_out == "test" else rest

@@ -76,7 +76,7 @@ def reasoning(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
     if path is None:
         return None
     dev, hidden = (true_or_false(read_statements(path, split=name)) for name in ("dev", "hidden"))
-    hidden_train, val = held_out_part(hidden, settings.seed)
+    hidden_train, val = held_out_part(hidden, settings.seed, group=_set_of_pictures)
     if settings.held_out == "test":
         val = true_or_false(read_statements(path, split="test"))
     task = WritingTask(
@@ -91,6 +91,11 @@ def reasoning(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         evaluate_most=settings.evaluate_most,
     )
     return MixturePart(task=task, batch_size=32, share=1.2)
+
+
+def _set_of_pictures(name: str) -> str:
+    """Set that a picture of NLVR belongs to: ``hidden-3266-0-5`` is set 3266, the same things moved."""
+    return name.rsplit("/", 1)[-1].split("-")[1]
 
 
 def true_or_false(pictures: AnnotatedPictures[Statement]) -> AnnotatedPictures[Question]:

@@ -44,12 +44,26 @@ class PackSettings:
 
 
 def held_out_part(
-    pictures: AnnotatedPictures[Any], seed: int, share: float = HOLD_OUT
+    pictures: AnnotatedPictures[Any],
+    seed: int,
+    share: float = HOLD_OUT,
+    *,
+    group: Callable[[str], str] = str,
 ) -> tuple[AnnotatedPictures[Any], AnnotatedPictures[Any]]:
-    """Cut pictures off for validation."""
-    order = np.random.default_rng(seed).permutation(len(pictures)).tolist()
-    number = max(1, round(share * len(pictures)))
-    return pictures.select(sorted(order[number:])), pictures.select(sorted(order[:number]))
+    """Cut pictures off for validation.
+
+    Args:
+        pictures: Pictures of a training split.
+        seed: Which ones.
+        share: How many.
+        group: From a picture's name to what it belongs to; pictures that belong together stay together.
+    """
+    groups = [group(name) for name in pictures.names]
+    kinds = list(dict.fromkeys(groups))
+    order = np.random.default_rng(seed).permutation(len(kinds)).tolist()
+    chosen = {kinds[index] for index in order[: max(1, round(share * len(kinds)))]}
+    kept = [index for index, name in enumerate(groups) if name not in chosen]
+    return pictures.select(kept), pictures.select(sorted(set(range(len(pictures))) - set(kept)))
 
 
 Builder = Callable[[PackFolder, PackSettings], MixturePart | None]
