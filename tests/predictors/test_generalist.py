@@ -325,7 +325,7 @@ def test_the_file_brings_its_settings(file: Path, tmp_path: Path) -> None:
     assert one.names_en == other.names_en
     save_generalist(tmp_path / "plain.safetensors", small_generalist())
     plain = load_as(GeneralistPredictor, tmp_path / "plain.safetensors")
-    assert plain.settings.read_size == (48, 192)
+    assert plain.settings.read_size == (48, 256)
     save_generalist(tmp_path / "odd.safetensors", small_generalist(), extra={"settings": '{"ask": 3}'})
     with pytest.raises(ValueError, match=r"odd\.safetensors: not the settings of a generalist"):
         load(tmp_path / "odd.safetensors")

@@ -42,7 +42,7 @@ class GeneralistSettings:
     """What is described."""
     ask_size: Size = (128, 160)
     """What is asked about."""
-    read_size: Size = (48, 192)
+    read_size: Size = (48, 256)
     """One line of text."""
     embed_size: Size = (128, 128)
     """What is compared with texts."""

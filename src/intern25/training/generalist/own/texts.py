@@ -93,7 +93,7 @@ def read(path: str, name: str, settings: OwnSettings) -> MixturePart:
         WrittenPictures(train),
         WrittenPictures(val),
         settings.tokenizer,
-        view=PictureView(size=(48, 192), shift=0.05, jitter=0.4, grey=0.1),
+        view=PictureView(size=(48, 256), shift=0.05, jitter=0.4, grey=0.1),
         metric=reading_scores,
         max_length=28,
         characters=True,
