@@ -46,7 +46,7 @@ def caption(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         max_length=24,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=32, share=0.6)
+    return MixturePart(task=task, batch_size=32, share=0.5)
 
 
 def retrieval(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -61,4 +61,4 @@ def retrieval(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         settings.tokenizer,
         view=PictureView(size=(128, 128), min_scale=0.5, jitter=0.3, flip=0.5),
     )
-    return MixturePart(task=task, batch_size=64, share=0.7)
+    return MixturePart(task=task, batch_size=64, share=0.5)

@@ -89,7 +89,7 @@ def things(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         candidates=drawn_answers(asked),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=16, share=0.3)
+    return MixturePart(task=task, batch_size=16, share=0.2)
 
 
 def drawn_answers(source: QuestionSource) -> Sequence[str]:

@@ -54,7 +54,7 @@ def lights(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         masks=False,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=4, share=0.5)
+    return MixturePart(task=task, batch_size=4, share=0.3)
 
 
 def nuclei(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -92,4 +92,4 @@ def things(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         criterion=ProposalCriterion(),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=4, share=0.4)
+    return MixturePart(task=task, batch_size=4, share=0.3)

@@ -67,7 +67,7 @@ def rooms(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         candidates=answers_of(train),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=16, share=0.8)
+    return MixturePart(task=task, batch_size=16, share=0.6)
 
 
 def reasoning(packs: PackFolder, settings: PackSettings) -> MixturePart | None:

@@ -33,4 +33,4 @@ def streets(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         class_weights=balanced_weights(train.pixel_counts(), 0.5),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=5, share=1.2)
+    return MixturePart(task=task, batch_size=5, share=1.5)
