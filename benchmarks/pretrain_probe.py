@@ -25,12 +25,11 @@ from intern25.backbones.internimage import INTERNIMAGE_NANO
 from intern25.data.decoding import decode
 from intern25.data.labelled import LabelledImages
 from intern25.data.multimodal.crops import read_named_splits
-from intern25.data.picture_views import PictureView
+from intern25.data.picture_views import PictureView, normalised
 from intern25.generalist.config import INTERN25_TINY
 from intern25.generalist.files import load_generalist, save_generalist
 from intern25.generalist.m3i import M3IConfig
 from intern25.generalist.model import Generalist
-from intern25.generalist.tasks.batch import normalised
 from intern25.generalist.tasks.pretraining import PretrainTask
 from intern25.generalist.tokenizer import Tokenizer
 from intern25.training.generalist.config import GeneralistTrainConfig

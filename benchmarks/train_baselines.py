@@ -11,25 +11,23 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from intern25.backbones.features import FeatureInfo
-from intern25.data.detection.annotations import DetectionImages
 from intern25.data.detection.sources import read_detection
 from intern25.data.resizing import DetectionPreprocessing, SegmentationPreprocessing
 from intern25.data.segmentation.sources import read_semantic
 from intern25.evaluation.detection import evaluate_detection, score_detections
-from intern25.evaluation.predictions import Prediction
-from intern25.evaluation.semantic import ConfusionMatrix, evaluate_segmentation
+from intern25.evaluation.semantic import evaluate_segmentation
+from intern25.evaluation.trivial_boxes import MeanBoxes
+from intern25.evaluation.trivial_maps import MajorityMap
 from intern25.training.detection import DetectionTrainConfig, prepare_detection_data, train_detector
 from intern25.training.progress import console_reporter
 from intern25.training.segmentation import (
@@ -42,7 +40,6 @@ from intern25.weights.architectures import ARCHITECTURES
 from intern25.weights.kinds import FAMILIES, kind_of_config
 
 CHANNELS = (64, 128, 256, 512)
-MOST_BOXES = 100
 
 
 class ResNet18(nn.Module):
@@ -167,76 +164,24 @@ def _trivial(config: DetectionTrainConfig | SegmentationTrainConfig) -> dict[str
 
 
 def _mean_boxes(config: DetectionTrainConfig) -> dict[str, Any]:
-    """Every picture gets the same boxes: a grid of each class's mean size, as many as a picture has."""
+    """Every picture gets the same boxes."""
     splits, _, _ = prepare_detection_data(config)
-    shares, number = _shares_of_sides(splits.train)
+    mean = MeanBoxes.of(splits.train)
     annotations = [splits.val.annotation(index) for index in range(len(splits.val))]
-    predictions = []
-    for annotation in annotations:
-        height, width = annotation.size
-        rows: list[tuple[list[float], int, float]] = []
-        for label, sides in shares.items():
-            count = max(1, round(number[label]))
-            for rank, (x, y) in enumerate(_grid(count)):
-                half = np.array([sides[0] * width, sides[1] * height]) / 2
-                centre = np.array([x * width, y * height])
-                box = [*(centre - half), *(centre + half)]
-                rows.append((box, label, min(1.0, number[label] / MOST_BOXES) * (1 - rank / 1000)))
-        rows = sorted(rows, key=lambda row: -row[2])[:MOST_BOXES]
-        predictions.append(
-            Prediction(
-                boxes=np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, 4),
-                scores=np.array([row[2] for row in rows], dtype=np.float64),
-                labels=np.array([row[1] for row in rows], dtype=np.int64),
-            )
-        )
+    predictions = [mean.predict(annotation.size) for annotation in annotations]
     box, _ = score_detections(annotations, predictions, splits.val.classes.en, metric=config.metric)
     values = dataclasses.asdict(box)
     values.pop("classes", None)
     return {"baseline": "mean boxes", **values}
 
 
-def _shares_of_sides(images: DetectionImages) -> tuple[dict[int, Any], dict[int, float]]:
-    """Mean (width, height) of each class as shares of the picture, and its objects in a picture."""
-    sides: defaultdict[int, list[Any]] = defaultdict(list)
-    for index in range(len(images)):
-        annotation = images.annotation(index)
-        height, width = annotation.size
-        for box, label in zip(annotation.boxes, annotation.labels, strict=True):
-            sides[int(label)].append(((box[2] - box[0]) / width, (box[3] - box[1]) / height))
-    means = {label: np.mean(rows, axis=0) for label, rows in sides.items()}
-    return means, {label: len(rows) / len(images) for label, rows in sides.items()}
-
-
-def _grid(count: int) -> list[tuple[float, float]]:
-    """Centres of ``count`` cells that cover the picture."""
-    columns = int(np.ceil(np.sqrt(count)))
-    rows = int(np.ceil(count / columns))
-    cells = [((c + 0.5) / columns, (r + 0.5) / rows) for r in range(rows) for c in range(columns)]
-    return cells[:count]
-
-
 def _majority(config: SegmentationTrainConfig) -> dict[str, Any]:
-    """Every pixel gets the class that is most frequent at its place in the training pictures."""
+    """Every pixel gets the class that is most frequent, at its place or of all."""
     splits, _ = prepare_segmentation_data(config)
-    side = 64
-    classes = len(splits.train.classes)
-    counts = torch.zeros(classes + 1, side, side)
-    for index in range(len(splits.train)):
-        mask = torch.from_numpy(splits.train.mask(index)).long().clamp(max=classes)
-        planes = torch.nn.functional.one_hot(mask, classes + 1).permute(2, 0, 1).float()
-        counts += torch.nn.functional.adaptive_avg_pool2d(planes, side)
+    majority = MajorityMap.of(splits.train)
     figures = {}
-    for name, guess in (
-        ("majority at each place", counts[:classes].argmax(0)),
-        ("majority", counts[:classes].sum((1, 2)).argmax().expand(side, side)),
-    ):
-        matrix = ConfusionMatrix(classes)
-        for index in range(len(splits.val)):
-            truth = torch.from_numpy(splits.val.mask(index))
-            sized = torch.nn.functional.interpolate(guess[None, None].float(), truth.shape)[0, 0]
-            matrix.add(truth, sized.long())
-        report = matrix.report(splits.val.classes.en, len(splits.val), 1.0)
+    for name, by_place in (("majority at each place", True), ("majority", False)):
+        report = majority.score(splits.val, by_place=by_place)
         figures[name] = {"mean_iou": report.mean_iou, "pixel_accuracy": report.pixel_accuracy}
     return figures
 

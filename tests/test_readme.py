@@ -19,6 +19,7 @@ import tyro
 from intern25.cli.bench import ModelOptions, OperatorOptions, WholeModelOptions
 from intern25.cli.classify import ClassifyOptions
 from intern25.cli.convert import ConvertOptions
+from intern25.cli.demo import DemoOptions
 from intern25.cli.detect import DetectOptions
 from intern25.cli.evaluate import EvaluateOptions
 from intern25.cli.evaluate_downstream import DetectionOptions as EvaluateDetectionOptions
@@ -55,6 +56,7 @@ OPTIONS = {
     ("eval", "segment"): EvaluateSegmentationOptions,
     ("eval", "generalist"): EvaluateGeneralistOptions,
     ("convert",): ConvertOptions,
+    ("demo",): DemoOptions,
     ("bench", "op"): OperatorOptions,
     ("bench", "deform_attn"): OperatorOptions,
     ("bench", "model"): ModelOptions,

@@ -10,18 +10,18 @@ import torch
 from PIL import Image
 
 from intern25.data.class_names import ClassNames
+from intern25.data.generalist_settings import SETTINGS as ENTRY
 from intern25.data.generalist_settings import GeneralistSettings
 from intern25.data.resizing import DetectionPreprocessing, SegmentationPreprocessing
 from intern25.generalist.files import save_generalist
 from intern25.generalist.tokenizer import Tokenizer
 from intern25.predictors import GeneralistPredictor
-from intern25.predictors.loading import SETTINGS as ENTRY
 from tests.small_generalist import small_generalist
 
 SETTINGS = GeneralistSettings(
     classify_size=48,
     caption_size=(32, 64),
-    ask_size=(64, 64),
+    ask_sizes=((64, 64),),
     read_size=(32, 96),
     embed_size=(64, 32),
     detection=DetectionPreprocessing(long_side=96, short_side=64),

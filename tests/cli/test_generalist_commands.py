@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from tests.generalist.tasks.made_tasks import COLOURS, Squares
 from tests.small_generalist import save_small_generalist
 from tests.training.test_resume import log_of
+from torch import Tensor
 
 from intern25.cli.main import main
+from intern25.cli.train_generalist import ShownConfig
 from intern25.generalist.files import load_generalist
+from intern25.generalist.model import Generalist
+from intern25.training.generalist.config import GeneralistTrainConfig
 
 LIGHTS = ("red", "green", "yellow")
 
@@ -75,6 +81,40 @@ def test_train_and_evaluate(
     assert all(0 <= figure <= 1 for found in figures.values() for figure in found.values())
     rows = run([*evaluate, "--most", "2"], capsys).splitlines()
     assert [row.split()[:2] for row in rows] == [["classify_lights", "top1_en"], ["vqa_shapes", "accuracy"]]
+
+
+def test_options_that_change_nothing_are_neither_shown_nor_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dataclasses.asdict(ShownConfig()) == dataclasses.asdict(GeneralistTrainConfig())
+    with pytest.raises(SystemExit):
+        main(["train", "generalist", "--help"])
+    shown = capsys.readouterr().out
+    assert "--updates" in shown
+    for name in GeneralistTrainConfig.UNUSED:
+        option = name.replace("_", "-")
+        assert f"--{option}" not in shown
+        assert f"--no-{option}" not in shown
+    for words in (["--epochs", "5"], ["--batch-size=8"], ["--drop_path", "0.1"], ["--no-sync-batch-norm"]):
+        assert main(["train", "generalist", "--data", "x", *words]) == 2
+        error = capsys.readouterr().err
+        assert (
+            f"{words[0].partition('=')[0].replace('_', '-')} changes nothing in 'train generalist'" in error
+        )
+
+
+def test_only_so_many_pictures_are_scored(
+    packs: Path, start: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    encode = Generalist.encode_image
+
+    def counted(self: Generalist, images: Tensor, **more: Any) -> Any:
+        seen.append(len(images))
+        return encode(self, images, **more)
+
+    monkeypatch.setattr(Generalist, "encode_image", counted)
+    words = ["eval", "generalist", "--data", str(packs), "--model", str(start), "--tasks", "classify"]
+    run([*words, "--split", "test", "--most", "3"], capsys)
+    assert sum(seen) == 3
 
 
 def test_the_same_evaluation_gives_the_same_figures(

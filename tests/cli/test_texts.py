@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.small_generalist import small_generalist
 from tests.used_generalist import pictures, save_used_generalist
 
 from intern25 import defaults
 from intern25.cli.main import main
 from intern25.data.video import read_frames, video_facts, write_video
+from intern25.generalist.files import save_generalist
 from intern25.predictors import GeneralistPredictor, load_as
 
 
@@ -133,6 +136,20 @@ def test_other_commands_take_free_names(
     assert json.loads(line)["size"] == [90, 50]
     (line,) = run(["segment", *base[:4], "--task", "instance", "--threshold", "0.00001"], capsys)
     assert {row["name_en"] for row in json.loads(line)["detections"]} == {"car"}
+
+
+def test_the_model_says_which_scores_are_enough(
+    folder: Path, tmp_path: Path, predictor: GeneralistPredictor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = str(folder / "2.png")
+    scores = predictor.detect(picture, threshold=0.0).scores
+    least = float(scores[2:4].mean())
+    settings = replace(predictor.settings, detect_threshold=least)
+    save_generalist(tmp_path / "own.safetensors", small_generalist(), extra={"settings": settings.to_json()})
+    words = ["detect", picture, "--model", str(tmp_path / "own.safetensors"), "--json"]
+    for more, number in (([], 3), (["--threshold", "0"], len(scores)), (["--threshold", "1"], 0)):
+        (line,) = run([*words, *more], capsys)
+        assert len(json.loads(line)["detections"]) == number
 
 
 def test_usual_names_where_none_are_given(

@@ -46,3 +46,24 @@ def test_a_path_a_task_and_what_is_left_out(tmp_path: Path, capsys: pytest.Captu
     assert not (tmp_path / "run").exists()
     assert main([*arguments, "--skip-bad"]) == 0
     assert "left out: images/2.png: it cannot be read" in capsys.readouterr().err
+
+
+def test_a_few_updates_on_plain_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = own_files.texts(tmp_path / "my", 12)
+    with (mine / "texts.txt").open("ab") as file:
+        file.write("你好".encode("gb18030") + b"\n")
+    arguments = command(tmp_path, "--tasks", "language", "--data", f"language={mine}", "--json")
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "texts.txt, annotation 13: it is not UTF-8" in error
+    assert not (tmp_path / "run").exists()
+    assert main([*arguments, "--skip-bad"]) == 0
+    output = capsys.readouterr()
+    assert "left out: texts.txt, annotation 13" in output.err
+    metrics = json.loads(output.out.splitlines()[-1])["metrics"]
+    assert metrics["language.character_probability"] > 0
+    start = load_generalist(tmp_path / "start.safetensors").model.state_dict()
+    end = load_generalist(tmp_path / "run" / "final.safetensors").model.state_dict()
+    changed = {name.split(".")[0] for name in start if not start[name].equal(end[name])}
+    assert {"text_core", "decoder"} <= changed
+    assert "backbone" not in changed

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from intern25.data.multimodal.joined import JoinedPictures
 from intern25.data.multimodal.pictures import AnnotatedPictures
-from intern25.data.picture_views import PictureView
+from intern25.data.picture_views import PictureView, normalised
 from intern25.data.stores import MemoryStore
 
 
@@ -22,6 +22,15 @@ def test_a_picture_of_the_right_size_is_left_as_it_is() -> None:
     image = picture()
     for view in (PictureView(size=(48, 64)).plain(image), PictureView(size=(48, 64))(image, 3)):
         assert torch.equal(view, torch.from_numpy(image).permute(2, 0, 1))
+
+
+def test_pictures_are_normalised_by_channel() -> None:
+    pixels = picture(3, 4)
+    found = normalised(torch.from_numpy(pixels).permute(2, 0, 1)[None])
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    for row, column, channel in np.ndindex(3, 4, 3):
+        expected = (float(pixels[row, column, channel]) / 255 - mean[channel]) / std[channel]
+        assert float(found[0, channel, row, column]) == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_flip_mirrors_and_a_seed_repeats() -> None:

@@ -16,10 +16,11 @@ from torch import Tensor
 from intern25.generalist.closed_lists import OBJECTNESS_SHARE, ListClassifier, ListDetector, ListSegmenter
 from intern25.generalist.features import ImageFeatures
 from intern25.generalist.model import Generalist
-from intern25.generalist.proposals import LayerPredictions
+from intern25.generalist.proposals import LayerPredictions, Proposals
 from intern25.generalist.routing import DENSE, DETECTION, MATCHING
 from intern25.generalist.tokenizer import Tokenizer
 from intern25.layers.convolution import resize
+from intern25.predictors.referring import PhraseDetector
 from tests.small_generalist import small_generalist
 
 WORDS = ("cat", "一只狗", "red bus", "a")
@@ -173,6 +174,25 @@ def test_sizes_that_are_not_given_are_those_of_the_batch(monkeypatch: pytest.Mon
     assert inner.masks is None
 
 
+@torch.no_grad()
+def test_only_the_scores_say_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Detectors of lists and of phrases differ in their scores alone."""
+    model = told(monkeypatch, [[0.25, 0.25, 0.25, 0.25], [0.75, 0.5, 0.5, 1.0]], torch.full((2, 16, 24), 8.0))
+
+    class Knowing(ListDetector):
+        def scores(self, features: ImageFeatures, proposals: Proposals) -> Tensor:
+            return torch.tensor([[0.1, 0.9], [0.7, 0.2]]).expand(len(proposals.boxes), -1, -1)
+
+    (found,) = Knowing(model, NAMES, max_detections=3, with_masks=False).eval()(pictures(1))
+    np.testing.assert_allclose(found.scores, [0.9, 0.7, 0.2], rtol=1e-6)
+    assert found.labels.tolist() == [1, 0, 1]
+    np.testing.assert_allclose(found.boxes, [[12, 8, 36, 24], [48, 0, 96, 64], [48, 0, 96, 64]])
+    phrases = PhraseDetector(model, Tokenizer.packaged().encode(["a dog"], max_length=8), with_masks=False)
+    (meant,) = phrases.eval()(pictures(1))
+    assert len(meant) == 2
+    assert meant.scores.sum() == pytest.approx(1)
+
+
 def count_texts(model: Generalist, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
 
@@ -210,5 +230,5 @@ def test_kept_names_do_not_stay_behind_on_another_device(monkeypatch: pytest.Mon
     with torch.no_grad():
         classifier(pictures(1))
         moved = copy.deepcopy(classifier).to("meta")
-        monkeypatch.setattr(moved, "_embed", lambda: torch.empty(4, 32, device="meta"))
+        monkeypatch.setattr(moved.model, "embed_texts", lambda *_: torch.empty(4, 32, device="meta"))
         assert moved.embedded_names().device.type == "meta"

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from intern25.data.class_names import ClassNames
 from intern25.data.tensor_files import write_tensors
 from intern25.generalist.attributes import Attributes
 from intern25.generalist.config import INTERN25_BASE
@@ -29,6 +30,9 @@ from intern25.generalist.prompt_tuning import (
     TunedClassHead,
     add_prompts,
     class_heads_of,
+    class_names_of,
+    name_classes,
+    only_head,
     prepare_prompt_tuning,
     prompts_of,
     tuned_logits,
@@ -155,7 +159,7 @@ def test_answers_of_a_batch_are_those_of_each_row() -> None:
         writer = PrefixWriter(model, ANSWERING)
         state = writer.start(model.prefix(features, prompts, ANSWERING))
         chosen = writer.select(state, torch.tensor([2, 0]))
-    assert together == alone
+    assert [answer.text for answer in together] == [answer.text for answer in alone]
     assert len(beams) == 3
     assert chosen.decoder[0].rows == 2
     assert chosen.decoder[0].length == state.decoder[0].length > 4
@@ -285,6 +289,51 @@ def test_a_tuned_model_is_saved_whole(tmp_path: Path) -> None:
     # Tuning goes on from a file.
     assert prepare_prompt_tuning(loaded, 5, {"classify": 3, "more": 2}) > 0
     assert class_heads_of(loaded) == {"classify": 3, "more": 2}
+
+
+ANIMALS, PLANTS = (
+    ClassNames(en=("cat", "dog"), zh=("猫", "狗")),
+    ClassNames(en=("oak", "fir"), zh=("橡", "杉")),
+)
+
+
+def test_the_names_of_classes_are_in_the_file(tmp_path: Path) -> None:
+    model = small_generalist()
+    prepare_prompt_tuning(model, 2, {"classify": 2})
+    assert only_head(model) is None  # nobody has said what it tells apart
+    save_generalist(tmp_path / "plain.safetensors", model)
+    assert class_names_of(load_generalist(tmp_path / "plain.safetensors").model) == {}
+    name_classes(model, {"classify": ANIMALS})
+    save_generalist(tmp_path / "named.safetensors", copy.deepcopy(model))
+    loaded = load_generalist(tmp_path / "named.safetensors").model
+    assert only_head(loaded) == ("classify", ANIMALS)
+    add_prompts(loaded, 2, {"plants": 2})
+    assert only_head(loaded) is None
+    name_classes(loaded, {"classify": ANIMALS, "plants": PLANTS})
+    assert class_names_of(loaded) == {"classify": ANIMALS, "plants": PLANTS}
+    assert only_head(loaded) is None  # one of two would be a guess
+    assert only_head(small_generalist()) is None
+
+
+def test_names_that_do_not_fit_the_head_are_refused(tmp_path: Path) -> None:
+    model = small_generalist()
+    prepare_prompt_tuning(model, 2, {"classify": 2})
+    name_classes(model, {"classify": ANIMALS})
+    name_classes(model, {"classify": ANIMALS})
+    with pytest.raises(ValueError, match="has the class 'cat' where the data have 'oak'"):
+        name_classes(model, {"classify": PLANTS})
+    with pytest.raises(ValueError, match="3 names for the 2 classes of classify"):
+        name_classes(model, {"classify": ClassNames(en=("a", "b", "c"), zh=("a", "b", "c"))})
+    with pytest.raises(ValueError, match=r"no head for other; its heads are \['classify'\]"):
+        name_classes(model, {"other": ANIMALS})
+    header = {"intern25.model": '"generalist"', "intern25.config": json.dumps(dataclasses.asdict(SMALL))}
+    bad = tmp_path / "bad.safetensors"
+    one = {"en": ["a"], "zh": ["a"]}
+    for names in ({"classify": one}, {"other": one}, {"classify": 3}, 3):
+        tuned = {"prompts": 2, "classes": {"classify": 2}, "names": names}
+        write_tensors(bad, {}, {**header, "intern25.prompt_tuning": json.dumps(tuned)})
+        with pytest.raises(ValueError, match="header cannot be read"):
+            load_generalist(bad)
 
 
 def test_a_copy_has_prompts_of_its_own() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -35,7 +36,7 @@ def test_cached_writing_equals_recomputing_everything() -> None:
     for row, text in enumerate(written):
         own = ids[row, 1:].tolist()
         own = own[: own.index(tokenizer.end_id)] if tokenizer.end_id in own else own
-        assert text == tokenizer.decode(own).strip()
+        assert text.text == tokenizer.decode(own).rstrip("\ufffd").strip()
 
 
 @torch.no_grad()
@@ -49,7 +50,44 @@ def test_a_batch_writes_what_single_calls_write(beams: int) -> None:
     for row, prompt in enumerate(PROMPTS):
         one = features.select(torch.tensor([row]))
         alone = written_answers(model, one, tokenizer.encode([prompt], max_length=40), tokenizer, settings)
-        assert alone == together[row : row + 1]
+        assert alone[0].text == together[row].text
+        assert alone[0].log_probability == pytest.approx(together[row].log_probability, abs=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("end", ["written", "cut"])
+def test_an_answer_has_the_mean_logarithm_of_its_tokens(end: str) -> None:
+    """The closing token is one of them, where the answer is not cut."""
+    model, tokenizer = talkative_generalist(), Tokenizer.packaged()
+    features = model.encode_image(torch.randn(1, 3, 64, 64))
+    prompts = tokenizer.encode(["what is it"], max_length=40)
+    prefix = model.prefix(features, prompts, ANSWERING)
+    if end == "written":  # The third token is the closing one.
+        logits = model.vocabulary_logits
+        lengths: list[int] = []
+
+        def closing(states: Tensor) -> Tensor:
+            lengths.append(1)
+            found = logits(states)
+            if len(lengths) == 3:
+                found[..., tokenizer.end_id] = found.max() + 1
+            return found
+
+        model.vocabulary_logits = closing  # type: ignore[method-assign]
+    (answer,) = written_answers(model, features, prompts, tokenizer, Generation(max_length=5))
+    if end == "written":
+        model.vocabulary_logits, lengths = closing, []  # type: ignore[method-assign]
+    ids, chances = [tokenizer.spe_id], []
+    for _ in range(3 if end == "written" else 5):
+        texts = TokenBatch(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.bool))
+        outputs = model.decoder([*prefix, model.written(texts, ANSWERING)])
+        scores = model.vocabulary_logits(outputs[-1][0, -1]).double()
+        ids.append(int(scores.argmax()))
+        chances.append(math.exp(float(scores.max())) / sum(math.exp(float(score)) for score in scores))
+    assert (ids[-1] == tokenizer.end_id) == (end == "written")
+    expected = sum(math.log(chance) for chance in chances) / len(chances)
+    assert answer.log_probability == pytest.approx(expected, rel=1e-4)
+    assert answer.text == tokenizer.decode(ids).rstrip("\ufffd").strip()
 
 
 @dataclass

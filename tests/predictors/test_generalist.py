@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from intern25.data.class_names import ClassNames
 from intern25.data.images import ImageReadError
 from intern25.data.picture_views import PictureView
 from intern25.generalist.files import save_generalist
+from intern25.generalist.prompt_tuning import add_prompts, name_classes
 from intern25.generalist.prompts import CAPTION, READ
 from intern25.generalist.routing import ANSWERING, DETECTION, MATCHING
-from intern25.generalist.tokenizer import TokenBatch
+from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 from intern25.predictors import (
     ClassificationPredictor,
     DetectionPredictor,
@@ -75,7 +77,7 @@ def token_rows(predictor: GeneralistPredictor, texts: tuple[str, ...]) -> list[T
 def test_a_choice_is_a_softmax_of_scaled_cosines(predictor: GeneralistPredictor) -> None:
     model, picture = predictor.model, pictures()[1]
     prompt = predictor.tokenizer.encode([QUESTION], max_length=64)
-    features = model.encode_image(seen(picture, SETTINGS.ask_size), regions=SETTINGS.regions)
+    features = model.encode_image(seen(picture, SETTINGS.ask_sizes[0]), regions=SETTINGS.regions)
     x = model.readout.embed(model.decoder(model.prefix(features, prompt, ANSWERING))[0][0, 0])
     scale = float(model.readout.scale("answer"))
     names = [model.embed_texts(tokens, MATCHING)[0] for tokens in token_rows(predictor, ANSWERS)]
@@ -96,7 +98,7 @@ def test_writing_takes_the_likeliest_token_each_time(predictor: GeneralistPredic
     model, picture = predictor.model, pictures()[2]
     size, prompt, longest, found = {
         "caption": (SETTINGS.caption_size, CAPTION["zh"], 6, lambda: predictor.caption(picture, "zh")),
-        "ask": (SETTINGS.ask_size, QUESTION, 5, lambda: predictor.ask(picture, QUESTION)),
+        "ask": (SETTINGS.ask_sizes[0], QUESTION, 5, lambda: predictor.ask(picture, QUESTION)),
         "read": (SETTINGS.read_size, READ["en"], 4, lambda: predictor.read(picture)),
     }[task]
     features = model.encode_image(seen(picture, size), regions=SETTINGS.regions)
@@ -262,6 +264,106 @@ def test_queries_say_what_the_parts_say() -> None:
         assert {round(float(score), 6) for score in best} <= every
         # Every query has one name; the rest of its probability is that of none.
         assert (chances[picture][:, :-1] > 1e-9).sum(dim=1).tolist() == [1] * len(chances[picture])
+
+
+def with_shapes(*sizes: tuple[int, int]) -> GeneralistPredictor:
+    """A predictor that asks about pictures at one of several sizes."""
+    settings = replace(SETTINGS, ask_sizes=sizes)
+    return GeneralistPredictor(small_generalist(), Tokenizer.packaged(), settings, batch_size=3)
+
+
+def test_each_picture_is_asked_about_in_its_own_shape() -> None:
+    wide, square, tall = (32, 64), (64, 64), (64, 32)
+    every, many = with_shapes(wide, square, tall), pictures()[:4]
+    found = every.ask(many, QUESTION, ANSWERS)
+    for size, rows in ((wide, (0, 3)), (square, (1,)), (tall, (2,))):
+        alone = with_shapes(size).ask([many[row] for row in rows], QUESTION, ANSWERS)
+        for row, other in zip(rows, alone, strict=True):
+            assert found[row].text == other.text
+            assert found[row].score == pytest.approx(other.score, abs=1e-5)
+    # Another size would have given another answer.
+    assert with_shapes(tall).ask(many[0], QUESTION, ANSWERS).score != pytest.approx(found[0].score, abs=1e-4)
+    written = every.ask(many[:2], "what?")
+    assert written[0].score == pytest.approx(with_shapes(wide).ask(many[0], "what?").score, abs=1e-5)
+
+
+def test_the_threshold_of_the_settings_is_that_of_every_way_to_objects() -> None:
+    image = pictures()[0]
+    scores = used_generalist().detect(image, threshold=0.0).scores
+    least = float(scores[len(scores) // 2 - 1 : len(scores) // 2 + 1].mean())
+    settings = replace(SETTINGS, detect_threshold=least)
+    p = GeneralistPredictor(small_generalist(), Tokenizer.packaged(), settings)
+    for found in (p.detect(image), p.detector().predict(image)):
+        wanted = [score for score in scores.tolist() if score >= least]
+        assert found.scores.tolist() == pytest.approx(wanted, rel=1e-4)
+    assert len(p.detector().predict(image, threshold=0.0)) == len(scores)
+    every = p.segment(image, task="instance", threshold=0.0)
+    assert isinstance(every, Detections)
+    least = float(every.scores[len(every) // 2 - 1 : len(every) // 2 + 1].mean())
+    settings = replace(SETTINGS, detect_threshold=least)
+    p = GeneralistPredictor(small_generalist(), Tokenizer.packaged(), settings)
+    for instances in (p.segment(image, task="instance"), p.segmenter().predict_instances(image)):
+        assert isinstance(instances, Detections)
+        wanted = [score for score in every.scores.tolist() if score >= least]
+        assert instances.scores.tolist() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_objects_of_score_zero_are_none(predictor: GeneralistPredictor) -> None:
+    """Queries say one name each; pairs with the other names have the probability 0."""
+    names = ["a cat", "dog", "bus", "car"]
+    found = predictor.segment(pictures()[0], names, task="instance", things=names, threshold=0.0)
+    assert isinstance(found, Detections)
+    assert 0 < len(found) <= small_generalist().config.proposals.num_queries
+    assert float(found.scores.min()) > 0
+
+
+def tuned(*heads: str, named: bool = True) -> GeneralistPredictor:
+    """After prompt tuning for two classes, with heads that matter."""
+    model = small_generalist()
+    add_prompts(model, 2, dict.fromkeys(heads, 2))
+    for name, parameter in model.named_parameters():
+        if "class_heads" in name:
+            parameter.data = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(5))
+    if named:
+        name_classes(model, dict.fromkeys(heads, TUNED))
+    return GeneralistPredictor(model, Tokenizer.packaged(), SETTINGS)
+
+
+TUNED = ClassNames(en=("oak", "fir tree"), zh=("橡树", "杉树"))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("place", ["memory", "file"])
+def test_the_head_of_prompt_tuning_classifies(place: str, tmp_path: Path) -> None:
+    p = tuned("trees")
+    model, picture = p.model, pictures()[0]
+    x = model.embed_images(model.encode_image(seen(picture, (48, 48))), MATCHING)[0]
+    head = dict(model.get_submodule("class_heads.trees").named_parameters())
+    expected = []
+    for row, tokens in enumerate(token_rows(p, TUNED.en)):
+        near = cosine(x, model.embed_texts(tokens, MATCHING)[0]) * float(
+            model.readout.scale("classification")
+        )
+        weight, bias = head["linear.weight"][row].tolist(), float(head["linear.bias"][row])
+        linear = sum(w * v for w, v in zip(weight, x.tolist(), strict=True)) * math.sqrt(len(x))
+        expected.append(float(head["alpha"]) * near + linear + bias)
+    if place == "file":
+        save_generalist(tmp_path / "a.safetensors", model, extra={"settings": SETTINGS.to_json()})
+        p = load_as(GeneralistPredictor, tmp_path / "a.safetensors", device="cpu")
+        alone = load_as(ClassificationPredictor, tmp_path / "a.safetensors", device="cpu")
+        assert alone.classes == TUNED
+    found = p.classify(picture)
+    by_name = dict(zip(found.names_en, found.scores.tolist(), strict=True))
+    assert [by_name[name] for name in TUNED.en] == pytest.approx(softmax(expected), abs=1e-4)
+    assert set(found.names_zh) == set(TUNED.zh)
+    # Names that are asked for are compared by the cosine alone.
+    plain = p.classify(picture, list(TUNED.en))
+    assert not np.allclose(sorted(plain.scores), sorted(found.scores), atol=1e-3)
+
+
+@pytest.mark.parametrize("p", [tuned("a", "b"), tuned("a", named=False)], ids=["two heads", "no names"])
+def test_other_heads_leave_the_names_of_the_settings(p: GeneralistPredictor) -> None:
+    assert set(p.classify(pictures()[0]).names_en) == set(SETTINGS.classify_names.en)
 
 
 def test_segments_of_each_kind(predictor: GeneralistPredictor) -> None:

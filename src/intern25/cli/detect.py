@@ -31,8 +31,8 @@ class DetectOptions(PictureOptions):
 
     model: str = DEFAULT_DETECTOR
     """Catalog name, weights file or folder; the default comes with the package and works offline."""
-    threshold: float = 0.3
-    """Smallest score of an object, 0 to 1."""
+    threshold: float | None = None
+    """Smallest score of an object, 0 to 1; by default that of the model, 0.3 where it has none."""
     max_detections: int = 100
     """Most objects of one picture."""
 
@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     options = parse(DetectOptions, arguments, command="detect", description=_DESCRIPTION)
     check_options(options)
-    if not 0.0 <= options.threshold <= 1.0:
+    if options.threshold is not None and not 0.0 <= options.threshold <= 1.0:
         raise ValueError(f"--threshold {options.threshold} must be from 0 to 1")
     if options.max_detections < 1:
         raise ValueError(f"--max-detections {options.max_detections} must be 1 or more")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -32,7 +33,8 @@ _METRICS = ("top1", "box_ap", "box_ap50", "box_ap50_voc07", "miou")
 
 _DESCRIPTION = (
     "Without a name: versions, what this machine has, operator backends (and why one does not run), and the "
-    "catalog. With the name of an architecture or a published model: its numbers. --json prints one object."
+    "catalog. With the name of an architecture or a published model: its numbers. With a weight file: what "
+    "it holds. --json prints one object."
 )
 
 _PACKAGES = (
@@ -63,7 +65,7 @@ class InfoOptions:
     """Options of ``intern25 info``."""
 
     name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None
-    """Architecture or published model; without it: the installation and the catalog."""
+    """Architecture, published model or weight file; without it: the installation and the catalog."""
     flops: bool = False
     """Count what the authors' tables call FLOPs, multiply-accumulates and floating-point operations."""
     image_size: tuple[int, ...] | None = None
@@ -82,10 +84,32 @@ def run(arguments: Sequence[str]) -> int:
             )
         facts = _installation()
         print(json.dumps(facts, ensure_ascii=False) if options.json else _installation_text(facts))
+    elif _is_file(options.name):
+        facts = _file(options.name, options)
+        print(json.dumps(facts, ensure_ascii=False) if options.json else _file_text(facts))
     else:
         facts = _model(options.name, options)
         print(json.dumps(facts, ensure_ascii=False) if options.json else _model_text(facts))
     return DONE
+
+
+def _is_file(name: str) -> bool:
+    """Whether a name is a path; names of the catalog win."""
+    from intern25.weights.catalog import ARCHITECTURES, CARDS
+    from intern25.weights.generalists import GENERALIST_CARDS, GENERALISTS
+
+    known = (CARDS, ARCHITECTURES, GENERALISTS, GENERALIST_CARDS)
+    return not any(name in names for names in known) and Path(name).expanduser().exists()
+
+
+def _file(name: str, options: InfoOptions) -> Facts:
+    from intern25.weights.file_facts import file_facts
+
+    if options.flops or options.image_size is not None:
+        raise ValueError(
+            f"--flops and --image-size are for names of models; {name} is a file; leave them out"
+        )
+    return file_facts(name)
 
 
 def _installation() -> Facts:
@@ -321,6 +345,18 @@ def _flat(config: Facts, prefix: str = "") -> Iterator[tuple[str, object]]:
 def _words(size: int | list[int]) -> str:
     height, width = (size, size) if isinstance(size, int) else size
     return f"{height} x {width}"
+
+
+def _file_text(facts: Facts) -> str:
+    rows = ((name, value) for name, value in _flat(facts) if name not in ("path", "notes"))
+    notes = (f"  note: {note}" for note in facts["notes"])
+    lines = (f"  {name:<29} {_number(value)}" for name, value in rows if value is not None)
+    return "\n".join([facts["path"], *lines, *notes])
+
+
+def _number(value: object) -> str:
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value:,}" if is_count else str(value)
 
 
 def _model_text(facts: Facts) -> str:

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("intern25.cli.ask", "answer a question about pictures"),
     "read": ("intern25.cli.read", "read the line of text that a picture shows"),
     "search": ("intern25.cli.search", "find pictures and moments of videos in an album, by text or example"),
+    "demo": ("intern25.cli.demo", "serve a web page on which a generalist does all of this"),
     "train": ("intern25.cli.train", "train or fine-tune a model on your own pictures"),
     "eval": ("intern25.cli.evaluate", "measure a model on a labelled data set"),
     "convert": (

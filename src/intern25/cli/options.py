@@ -45,6 +45,24 @@ def parse(
     )
 
 
+def refuse_unused(arguments: Sequence[str], unused: Mapping[str, str], *, command: str) -> None:
+    """Refuse options that other commands have and this one has no use for; its help does not show them.
+
+    Args:
+        arguments: Words after the command.
+        unused: Name of the field to what takes its place.
+        command: Command and sub-command.
+
+    Raises:
+        ValueError: One is given.
+    """
+    for word in arguments:
+        option = word.partition("=")[0].replace("_", "-")
+        name = option.removeprefix("--").removeprefix("no-").replace("-", "_")
+        if option.startswith("--") and name in unused:
+            raise ValueError(f"{option} changes nothing in {command!r}: {unused[name]}")
+
+
 def split_task(
     arguments: Sequence[str], tasks: Mapping[str, str], *, command: str
 ) -> tuple[str | None, list[str]]:

@@ -17,19 +17,18 @@ from intern25.cli.exits import DONE
 from intern25.cli.options import parse
 from intern25.cli.pictures import exit_status, report_failure
 from intern25.cli.progress import track
+from intern25.cli.searching import check_page, draw_sheet, opened, read_query, usual_model
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from intern25.search import Match, SearchIndex, UpdateReport
-    from intern25.search.embedder import Embedder
 
 _INDEX = "index"
-_SHEET_SUFFIXES = (".jpg", ".jpeg", ".png")
+_MOMENTS = "moments"
 
 _DESCRIPTION = (
     "Find pictures and moments of videos in an album, by a text or by an example picture. "
     "Before the first search, and after changes: intern25 search index ALBUM (--help shows its options). "
+    "In one video, without an index: intern25 search moments QUERY VIDEO. "
     "Exit status: 0 done, 2 nothing was done."
 )
 _INDEX_DESCRIPTION = (
@@ -72,8 +71,9 @@ class IndexOptions:
     album: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ALBUM")]
     """Folder of pictures and videos."""
     model: str | None = None
-    """Model of the CLIP kind: folder, name on the Hugging Face hub, or open_clip:MODEL/WEIGHTS; by default
-    that of the index."""
+    """Generalist by its name or weight file, or model of the CLIP kind: folder, name on the Hugging Face hub,
+    or open_clip:MODEL/WEIGHTS; by default that of the index, at first the generalist that comes with this
+    version."""
     every: float | None = None
     """Seconds between the moments of a video that are looked at; by default as before, 1 at first."""
     index: str | None = None
@@ -90,6 +90,10 @@ class IndexOptions:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
+    if arguments[:1] == [_MOMENTS]:
+        from intern25.cli import search_moments
+
+        return search_moments.run(arguments[1:])
     if arguments[:1] == [_INDEX]:
         return _run_index(
             parse(IndexOptions, arguments[1:], command="search index", description=_INDEX_DESCRIPTION)
@@ -98,7 +102,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run_search(options: SearchOptions) -> int:
-    _check(options)
+    check_page(options.query, top=options.top, sheet=options.sheet, font=options.font)
     from intern25.search import SearchIndex
     from intern25.search.index import checked_album, index_location
 
@@ -107,59 +111,16 @@ def _run_search(options: SearchOptions) -> int:
     if index.facts is None:
         raise ValueError(f"{album} has no index yet; make it: intern25 search index {album} --model MODEL")
     if options.model is not None:
-        index = SearchIndex.open(index.location, embedder=_opened(options.model, options.device))
-    query = _query(options.query)
+        index = SearchIndex.open(index.location, embedder=opened(options.model, options.device))
+    query = read_query(options.query)
     matches = index.query(query, top=options.top, boxes=options.boxes)
     if options.sheet is not None and matches:
-        _draw(options, query, matches)
+        draw_sheet(options.sheet, album, query, matches, font=options.font)
     for match in matches:
         print(_json(match, album) if options.json else _text(match, album), flush=True)
     if options.sheet is not None and matches and not options.json:
         print(f"{options.query} -> {options.sheet}", flush=True)
     return DONE
-
-
-def _check(options: SearchOptions) -> None:
-    """Raise ValueError for what is wrong whatever the index holds."""
-    if not options.query.strip():
-        raise ValueError("the query is empty; write what to look for, or name a picture")
-    if options.top < 1:
-        raise ValueError(f"--top {options.top} must be 1 or more")
-    if options.font is not None and not options.font.is_file():
-        raise ValueError(f"--font {options.font} is no file; give the path of a .ttf, .ttc or .otf")
-    if options.sheet is None:
-        return
-    if options.sheet.suffix.lower() not in _SHEET_SUFFIXES:
-        raise ValueError(f"--sheet {options.sheet} must end in {', '.join(_SHEET_SUFFIXES)}")
-    if not options.sheet.parent.is_dir():
-        raise ValueError(f"--sheet {options.sheet}: the folder {options.sheet.parent} does not exist")
-
-
-def _query(query: str) -> str | Image.Image:
-    """The picture that the query names, or else its words."""
-    from intern25.data.images import read_image
-
-    try:
-        is_file = Path(query).is_file()
-    except (OSError, ValueError):  # Too long for a path, or with characters that none has.
-        is_file = False
-    return read_image(query) if is_file else query
-
-
-def _opened(model: str, device: str | None) -> Embedder:
-    from intern25.search import opening
-
-    return opening.open_embedder(model, device=device)
-
-
-def _draw(options: SearchOptions, query: str | Image.Image, matches: Sequence[Match]) -> None:
-    from intern25.data.writing import write_whole
-    from intern25.search import ContactSheet
-
-    assert options.sheet is not None, "a page is drawn where one is asked for"
-    drawn = ContactSheet(album=options.album, matches=matches, query=query, font=options.font).draw()
-    kind = "PNG" if options.sheet.suffix.lower() == ".png" else "JPEG"
-    write_whole(options.sheet, lambda temporary: drawn.save(temporary, format=kind, quality=90))
 
 
 def _text(match: Match, album: Path) -> str:
@@ -188,7 +149,7 @@ def _run_index(options: IndexOptions) -> int:
 
     album = checked_album(options.album)
     index = SearchIndex.open(index_location(album, options.index))
-    embedder = _opened(options.model or _model_of(index, options), options.device)
+    embedder = opened(options.model or _model_of(index, options), options.device)
     report = index.update(
         embedder,
         album,
@@ -201,14 +162,21 @@ def _run_index(options: IndexOptions) -> int:
 
 
 def _model_of(index: SearchIndex, options: IndexOptions) -> str:
-    """The model of the index."""
-    facts = index.facts
-    if facts is None:
+    """The model of the index, at first the usual one."""
+    try:
+        facts = index.facts
+    except ValueError:
+        if not options.rebuild:
+            raise
         raise ValueError(
-            f"{options.album} has no index yet; name a model: "
-            f"intern25 search index {options.album} --model MODEL"
-        )
-    return facts.model
+            f"the index of {options.album} no longer says which model made it; name one: "
+            f"intern25 search index {options.album} --rebuild --model MODEL"
+        ) from None
+    if facts is not None:
+        return facts.model
+    return usual_model(
+        f"intern25 search index {options.album}", because=f"{options.album} has no index yet and "
+    )
 
 
 def _show(report: UpdateReport, index: SearchIndex, options: IndexOptions) -> int:

@@ -29,7 +29,8 @@ class SegmentOptions(PictureOptions):
     task: Literal["semantic", "instance", "panoptic"] = "semantic"
     """Classes of pixels, things with a mask each, or things and stuff; the last two need a Mask2Former."""
     threshold: float | None = None
-    """Smallest probability of a pixel's class (default 0), score of an instance (0.3), of a segment (0.8)."""
+    """Smallest probability of a pixel's class (default 0), score of an instance (that of the model, mostly
+    0.3), probability of a segment (that of the model, mostly 0.8)."""
     things: tuple[str, ...] = ()
     """Classes that can be counted, in English or Chinese; by default those of the model's data set."""
     max_instances: int = 100

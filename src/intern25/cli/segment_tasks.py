@@ -16,8 +16,6 @@ from intern25.predictors import SegmentationPredictor
 from intern25.predictors.query_segments import query_model
 from intern25.results import Detections, PanopticMap, SemanticMap
 
-_THRESHOLDS = {"semantic": 0.0, "instance": 0.3}
-
 # Classes in the line of a video's frame.
 _IN_SUMMARY = 4
 
@@ -28,7 +26,7 @@ def semantic_run(predictor: SegmentationPredictor, options: SegmentOptions) -> F
     def predict(images: list[Image.Image]) -> list[SemanticMap]:
         return predictor.predict(
             images,
-            threshold=_threshold(options),
+            threshold=options.threshold or 0.0,
             classes=options.classes or None,
             scales=options.scales,
             flip=options.flip,
@@ -64,7 +62,7 @@ def instance_run(predictor: SegmentationPredictor, options: SegmentOptions) -> F
     def predict(images: list[Image.Image]) -> list[Detections]:
         return predictor.predict_instances(
             images,
-            threshold=_threshold(options),
+            threshold=options.threshold,
             classes=options.classes or None,
             things=options.things or None,
             max_instances=options.max_instances,
@@ -104,10 +102,6 @@ def panoptic_run(predictor: SegmentationPredictor, options: SegmentOptions) -> F
         summary=lambda result: _segment_summary(result, options),
         coco=CocoPanopticFile(predictor.classes, predictor.thing_numbers(things)),
     )
-
-
-def _threshold(options: SegmentOptions) -> float:
-    return _THRESHOLDS[options.task] if options.threshold is None else options.threshold
 
 
 def _segment_rows(result: PanopticMap, options: SegmentOptions) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Literal
 import tyro
 
 from intern25.cli.exits import DONE
-from intern25.cli.options import parse
+from intern25.cli.options import parse, refuse_unused
 from intern25.training.generalist.config import GeneralistTrainConfig
 
 _TRAIN = (
@@ -25,10 +25,23 @@ _TRAIN = (
     "again to go on after a stop; start it with 'torchrun --nproc-per-node N -m intern25 train generalist "
     "...' for several processes. --json prints one object at the end."
 )
+_TRIVIAL = " (trivial)"
 _EVALUATE = (
     "Measure a generalist on every task of the data packs of a folder, each figure on pictures that did not "
     "train. --json prints one object with a figure a line."
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownConfig(GeneralistTrainConfig):
+    """The run, without the settings of ``UNUSED`` in its help; whoever gives one is told why not."""
+
+    epochs: tyro.conf.Suppress[int] = 300
+    batch_size: tyro.conf.Suppress[int] = 64
+    layer_decay: tyro.conf.Suppress[float] = 1.0
+    drop_path: tyro.conf.Suppress[float | None] = None
+    eval_every: tyro.conf.Suppress[int] = 1
+    sync_batch_norm: tyro.conf.Suppress[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,9 +50,7 @@ class GeneralistOptions:
 
     json: bool = False
     """Print one JSON object at the end."""
-    config: tyro.conf.OmitArgPrefixes[GeneralistTrainConfig] = dataclasses.field(
-        default_factory=GeneralistTrainConfig
-    )
+    config: tyro.conf.OmitArgPrefixes[ShownConfig] = dataclasses.field(default_factory=ShownConfig)
     """The run."""
 
 
@@ -59,6 +70,8 @@ class EvaluateGeneralistOptions:
     """Most pictures of a task; 0 = all."""
     seed: int = 0
     """Seed of what was held out in training."""
+    trivial: bool = False
+    """Say beside each task what can be reached without a look at the pictures."""
     text_core: str = ""
     """Folder or hub repository of the language model of a generalist that has one; empty = where it was."""
     json: bool = False
@@ -67,6 +80,7 @@ class EvaluateGeneralistOptions:
 
 def run_training(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
+    refuse_unused(arguments, GeneralistTrainConfig.UNUSED, command="train generalist")
     options = parse(GeneralistOptions, arguments, command="train generalist", description=_TRAIN)
     config = options.config
     if not config.data:
@@ -91,6 +105,7 @@ def run_evaluation(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     options = parse(EvaluateGeneralistOptions, arguments, command="eval generalist", description=_EVALUATE)
     from intern25.generalist.files import load_generalist
+    from intern25.generalist.tasks.task import TaskWithTrivialAnswer
     from intern25.training.generalist.packs.settings import PackSettings
     from intern25.training.generalist.packs.tiny import tiny_mixture
 
@@ -101,16 +116,21 @@ def run_evaluation(arguments: Sequence[str]) -> int:
         seed=options.seed,
         evaluate_most=options.most,
     )
-    mixture = tiny_mixture(options.data, settings, tasks=options.tasks)
+    names = tuple(name for part in options.tasks for name in part.split(",") if name)
+    mixture = tiny_mixture(options.data, settings, tasks=names)
     figures: dict[str, dict[str, float]] = {}
     for part in mixture.parts:
-        figures[part.task.name] = part.task.evaluate(loaded.model)
+        task = part.task
+        found = {task.name: task.evaluate(loaded.model)}
+        if options.trivial and isinstance(task, TaskWithTrivialAnswer):
+            found[f"{task.name}{_TRIVIAL}"] = task.trivial()
+        figures |= found
         if not options.json:
-            print(_row(part.task.name, figures[part.task.name]), flush=True)
+            print("\n".join(_row(name, values) for name, values in found.items()), flush=True)
     if options.json:
         print(json.dumps(figures))
     return DONE
 
 
 def _row(name: str, figures: dict[str, float]) -> str:
-    return f"{name:<18} " + "  ".join(f"{key} {value:.4f}" for key, value in figures.items())
+    return f"{name:<28} " + "  ".join(f"{key} {value:.4f}" for key, value in figures.items())

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from intern25.data.class_names import ClassNames, class_names
 from intern25.data.resizing import DetectionPreprocessing, SegmentationPreprocessing, Size
 
-_SIZES = ("caption_size", "ask_size", "read_size", "embed_size")
+SETTINGS = "settings"
+"""Entry of a generalist's weight file with its settings."""
+_SIZES = ("caption_size", "read_size", "embed_size")
 _LISTS = ("classify_names", "detect_names", "segment_names")
 _SMALLEST = 32
 
@@ -40,8 +43,8 @@ class GeneralistSettings:
     """Side of the square that is classified."""
     caption_size: Size = (128, 128)
     """What is described."""
-    ask_size: Size = (128, 160)
-    """What is asked about."""
+    ask_sizes: tuple[Size, ...] = ((128, 160),)
+    """What is asked about: of these the one that distorts a picture least, see :meth:`ask_size`."""
     read_size: Size = (48, 256)
     """One line of text."""
     embed_size: Size = (128, 128)
@@ -83,10 +86,11 @@ class GeneralistSettings:
 
     def __post_init__(self) -> None:
         for name in _SIZES:
-            size = tuple(getattr(self, name))
-            object.__setattr__(self, name, size)
-            if len(size) != 2 or min(size) < _SMALLEST:
-                raise ValueError(f"{name}={size} must be (height, width), each {_SMALLEST} pixels or more")
+            object.__setattr__(self, name, _size(name, getattr(self, name)))
+        sizes = tuple(_size("ask_sizes", size) for size in self.ask_sizes)
+        object.__setattr__(self, "ask_sizes", sizes)
+        if not sizes:
+            raise ValueError("ask_sizes=() leaves nothing to choose from; give one size or more")
         if self.classify_size < _SMALLEST:
             raise ValueError(f"classify_size={self.classify_size} must be {_SMALLEST} pixels or more")
         for name in ("detect_threshold", "panoptic_threshold"):
@@ -103,6 +107,27 @@ class GeneralistSettings:
         if unknown:
             raise ValueError(f"things {sorted(unknown)} are none of segment_names")
 
+    def ask_size(self, picture: Size) -> Size:
+        r"""Return the size at which a picture of some (height, width) is asked about.
+
+        .. math:: \operatorname{argmin}_{(h, w)} \big| \log(h / w) - \log(H / W) \big|
+
+        Convention: of sizes that are equally near in shape the one that is nearest in area.
+
+        Example:
+            >>> settings = GeneralistSettings(ask_sizes=((64, 256), (96, 96), (128, 128)))
+            >>> settings.ask_size((480, 500)), settings.ask_size((64, 64))
+            ((128, 128), (96, 96))
+        """
+        shape, area = math.log(picture[0] / picture[1]), math.log(picture[0] * picture[1])
+
+        def distortion(size: Size) -> tuple[float, float]:
+            # Rounded, since a tie of equal shapes must not be decided by the last bit.
+            change = abs(math.log(size[0] * size[1]) - area)
+            return round(abs(math.log(size[0] / size[1]) - shape), 9), change
+
+        return min(self.ask_sizes, key=distortion)
+
     def to_json(self) -> str:
         """Return the settings as one JSON object; :meth:`from_json` takes it back unchanged."""
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False, separators=(",", ":"))
@@ -111,17 +136,28 @@ class GeneralistSettings:
     def from_json(cls, text: str) -> GeneralistSettings:
         """Read what :meth:`to_json` wrote; what is left out has its default.
 
+        Earlier files have one ``ask_size`` in the place of ``ask_sizes``.
+
         Raises:
             ValueError: ``text`` is not such an object.
         """
         try:
             values: dict[str, Any] = json.loads(text)
+            if "ask_size" in values:
+                values.setdefault("ask_sizes", [values.pop("ask_size")])
             for name, build in _PARTS.items():
                 if name in values:
                     values[name] = build(**values[name])
             return cls(**values)
         except (json.JSONDecodeError, TypeError, AttributeError) as error:
             raise ValueError(f"not the settings of a generalist: {text[:200]!r} ({error})") from error
+
+
+def _size(name: str, value: Any) -> Size:
+    size = tuple(value)
+    if len(size) != 2 or min(size) < _SMALLEST:
+        raise ValueError(f"{name}={size} must be (height, width), each {_SMALLEST} pixels or more")
+    return size
 
 
 _PARTS: dict[str, Any] = {

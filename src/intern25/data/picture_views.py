@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from intern25.data.augmentation import LUMA, random_crop_box
+from intern25.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -84,6 +85,13 @@ class PictureView:
         moved = flat @ matrix.T + np.float32((1 - contrast) * brightness * mean)
         disturbed: NDArray[np.uint8] = moved.clip(0, 255).astype(np.uint8).reshape(pixels.shape)
         return disturbed
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Normalise ``(N, 3, H, W)`` uint8 pictures as the image encoder expects them."""
+    mean = torch.tensor(IMAGENET_MEAN, device=images.device)[:, None, None] * 255.0
+    std = torch.tensor(IMAGENET_STD, device=images.device)[:, None, None] * 255.0
+    return (images.float() - mean) / std
 
 
 def _moved(

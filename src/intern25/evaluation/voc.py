@@ -21,7 +21,8 @@ from intern25.evaluation.coco import ClassPrecision
 from intern25.evaluation.predictions import Prediction
 
 IOU = 0.5
-_HIT, _MISS, _IGNORED = 1, 0, -1
+HIT, MISS, IGNORED = 1, 0, -1
+"""What can become of a detection."""
 
 Match = Callable[[Annotation, Prediction, int], NDArray[np.int64]]
 """From the objects and detections of a picture and a class to one of hit, miss or ignored a detection."""
@@ -71,7 +72,7 @@ def score_voc(
     if year not in (2007, 2012):
         raise ValueError(f"year={year} must be 2007 (11 points) or 2012 (area under the curve)")
     average = eleven_point_average if year == 2007 else area_under_curve
-    return _score(annotations, predictions, classes, _match_voc, average, _voc_objects)
+    return _score(annotations, predictions, classes, match_voc, average, _voc_objects)
 
 
 def score_open_images(
@@ -102,7 +103,7 @@ def score_open_images(
     def match(annotation: Annotation, prediction: Prediction, label: int) -> NDArray[np.int64]:
         known = label in annotation.negative_labels or bool((annotation.labels == label).any())
         if verified and not known:
-            return np.full(len(prediction.of_class(label)), _IGNORED)
+            return np.full(len(prediction.of_class(label)), IGNORED)
         return _match_open_images(annotation, prediction, label)
 
     def objects(annotation: Annotation, label: int) -> int:
@@ -131,8 +132,8 @@ def _score(
                 scores.append(prediction.scores[chosen])
                 outcomes.append(match(annotation, prediction, label))
         outcome = np.concatenate(outcomes)
-        counted = outcome != _IGNORED
-        curve = precision_recall(np.concatenate(scores)[counted], outcome[counted] == _HIT, objects)
+        counted = outcome != IGNORED
+        curve = precision_recall(np.concatenate(scores)[counted], outcome[counted] == HIT, objects)
         value = average(*curve) if objects else -1.0
         rows.append(ClassPrecision(name=name, objects=objects, ap=value, ap50=value))
     present = [row.ap50 for row in rows if row.objects]
@@ -144,10 +145,15 @@ def _voc_objects(annotation: Annotation, label: int) -> int:
     return int(((annotation.labels == label) & ~annotation.ignored).sum())
 
 
-def _match_voc(annotation: Annotation, prediction: Prediction, label: int) -> NDArray[np.int64]:
+def match_voc(annotation: Annotation, prediction: Prediction, label: int) -> NDArray[np.int64]:
+    """Judge the detections of a class in one picture by the rules of :func:`score_voc`.
+
+    Returns:
+        ``HIT``, ``MISS`` or ``IGNORED`` for each row of ``prediction.of_class(label)``.
+    """
     rows = np.flatnonzero(annotation.labels == label)
     boxes = prediction.boxes[prediction.of_class(label)]
-    outcome = np.full(len(boxes), _MISS)
+    outcome = np.full(len(boxes), MISS)
     if not len(rows):
         return outcome
     overlaps = box_overlaps(boxes, annotation.boxes[rows].astype(np.float64))
@@ -156,10 +162,10 @@ def _match_voc(annotation: Annotation, prediction: Prediction, label: int) -> ND
         if overlaps[number, nearest] < IOU:
             continue
         if annotation.ignored[rows[nearest]]:
-            outcome[number] = _IGNORED
+            outcome[number] = IGNORED
         elif not taken[nearest]:
             taken[nearest] = True
-            outcome[number] = _HIT
+            outcome[number] = HIT
     return outcome
 
 
@@ -167,7 +173,7 @@ def _match_open_images(annotation: Annotation, prediction: Prediction, label: in
     same = annotation.labels == label
     single, groups = np.flatnonzero(same & ~annotation.crowd), np.flatnonzero(same & annotation.crowd)
     boxes = prediction.boxes[prediction.of_class(label)]
-    outcome = np.full(len(boxes), _MISS)
+    outcome = np.full(len(boxes), MISS)
     truth = annotation.boxes.astype(np.float64)
     overlaps, inside = box_overlaps(boxes, truth[single]), box_overlaps(boxes, truth[groups], of_first=True)
     taken, found = np.zeros(len(single), dtype=np.bool_), np.zeros(len(groups), dtype=np.bool_)
@@ -175,10 +181,10 @@ def _match_open_images(annotation: Annotation, prediction: Prediction, label: in
         nearest = int(overlaps[number].argmax()) if len(single) else -1
         if nearest >= 0 and overlaps[number, nearest] >= IOU and not taken[nearest]:
             taken[nearest] = True
-            outcome[number] = _HIT
+            outcome[number] = HIT
             continue
         group = int(inside[number].argmax()) if len(groups) else -1
         if group >= 0 and inside[number, group] >= IOU:
-            outcome[number] = _IGNORED if found[group] else _HIT
+            outcome[number] = IGNORED if found[group] else HIT
             found[group] = True
     return outcome

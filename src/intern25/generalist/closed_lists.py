@@ -11,12 +11,14 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from intern25.generalist.dense_head import dense_logits
 from intern25.generalist.features import ImageFeatures
+from intern25.generalist.kept_names import KeptNames
 from intern25.generalist.model import Generalist
+from intern25.generalist.prompt_tuning import tuned_logits
+from intern25.generalist.proposals import Proposals
 from intern25.generalist.routing import DENSE, DETECTION, MATCHING, Routing
 from intern25.generalist.tokenizer import TokenBatch
 from intern25.layers.boxes import cxcywh_to_xyxy
@@ -24,10 +26,27 @@ from intern25.layers.convolution import resize
 from intern25.results import Detections
 
 OBJECTNESS_SHARE = 0.5
-"""Exponent ``b`` of a detection's score ``objectness ** b * name ** (1 - b)``."""
+"""Exponent ``b`` of :func:`detection_scores`."""
 MAX_DETECTIONS = 100
 MASK_THRESHOLD = 0.0
 Size = tuple[int, int]
+
+
+def detection_scores(objectness: Tensor, named: Tensor) -> Tensor:
+    r"""Combine whether a proposal is an object with whether it is what a name says.
+
+    .. math:: s = o^b \, p^{1 - b}
+
+    Args:
+        objectness: ``(..., 1)`` probabilities ``o`` that a proposal is an object, of whatever class.
+        named: ``(..., K)`` probabilities ``p`` of each name, from a sigmoid of its own: names do not compete,
+            so a name keeps its score whatever else is asked for.
+
+    Returns:
+        ``(..., K)`` scores, 0 to 1. They order detections; how far they are from being probabilities is what
+        :func:`intern25.evaluation.calibration.calibrate_detections` measures.
+    """
+    return objectness**OBJECTNESS_SHARE * named ** (1 - OBJECTNESS_SHARE)
 
 
 class _ClosedList(nn.Module):
@@ -38,7 +57,7 @@ class _ClosedList(nn.Module):
         self.model = model
         self.names = names
         self.routing = routing
-        self._embedded: Tensor | None = None
+        self._embedded = KeptNames(model, names, routing)
 
     @property
     def num_classes(self) -> int:
@@ -46,21 +65,8 @@ class _ClosedList(nn.Module):
         return len(self.names.ids)
 
     def embedded_names(self) -> Tensor:
-        """``(K, d)``; kept until the model trains again."""
-        if self.training or torch.is_grad_enabled():
-            return self._embed()
-        if self._embedded is None or self._embedded.device != self.model.device:
-            self._embedded = self._embed()
-        return self._embedded
-
-    def _embed(self) -> Tensor:
-        return self.model.embed_texts(self.names.to(self.model.device), self.routing)
-
-    def train(self, mode: bool = True) -> _ClosedList:
-        """Switch the mode and forget the embeddings."""
-        self._embedded = None
-        super().train(mode)
-        return self
+        """``(K, d)``; kept until the model trains or has other weights."""
+        return self._embedded()
 
 
 class ListClassifier(_ClosedList):
@@ -69,15 +75,18 @@ class ListClassifier(_ClosedList):
     Args:
         model: The generalist.
         names: Tokens of the names.
+        head: Task of prompt tuning whose head is used beside the names, which are its classes; None for none.
     """
 
-    def __init__(self, model: Generalist, names: TokenBatch) -> None:
+    def __init__(self, model: Generalist, names: TokenBatch, *, head: str | None = None) -> None:
         super().__init__(model, names, MATCHING)
+        self.head = head
 
     def forward(self, images: Tensor) -> Tensor:
         """``(N, K)`` logits of normalised ``(N, 3, H, W)`` pictures."""
         x = self.model.embed_images(self.model.encode_image(images), self.routing)
-        return self.model.readout.logits(x, self.embedded_names(), "classification")
+        logits = self.model.readout.logits(x, self.embedded_names(), "classification")
+        return logits if self.head is None else tuned_logits(self.model, self.head, logits, x)
 
 
 class ListSegmenter(_ClosedList):
@@ -104,7 +113,10 @@ class ListSegmenter(_ClosedList):
 class ListDetector(_ClosedList):
     r"""Finds objects of the names, with masks.
 
-    .. math:: s = o^b \, \sigma(\cos(g f(q), g f(y)) / \tau + c)^{1 - b}
+    .. math:: s = o^b \, \sigma(\cos(g f(q), g f(y)) / \tau + c)^{1 - b}, \qquad b = 1/2
+
+    Convention: ``o`` is the objectness of proposal ``q``, :math:`\tau` and ``c`` are learnt temperature and
+    bias of regions, and ``y`` is a name; see :func:`detection_scores`.
 
     Args:
         model: The generalist.
@@ -144,16 +156,17 @@ class ListDetector(_ClosedList):
         features = self.model.encode_image(images, regions=None)
         proposals = features.proposals
         assert proposals is not None, "asked for above"
-        x = self.model.embed_regions(features, self.routing)
-        named = self.model.readout.sigmoid_logits(x, self.embedded_names(), "region").float().sigmoid()
-        objectness = proposals.objectness.float().sigmoid()[..., None]
-        scores = objectness**OBJECTNESS_SHARE * named ** (1 - OBJECTNESS_SHARE)
+        scores, boxes = self.scores(features, proposals), proposals.boxes.float()
         return [
-            self._detections(
-                scores[row], proposals.boxes[row].float(), row, features, whole, inner[row], outer[row]
-            )
+            self._detections(scores[row], boxes[row], row, features, whole, inner[row], outer[row])
             for row in range(len(images))
         ]
+
+    def scores(self, features: ImageFeatures, proposals: Proposals) -> Tensor:
+        """``(N, Q, K)`` scores of the names, 0 to 1, for each of the proposals."""
+        states = self.model.embed_regions(features, self.routing)
+        named = self.model.readout.sigmoid_logits(states, self.embedded_names(), "region").float().sigmoid()
+        return detection_scores(proposals.objectness.float().sigmoid()[..., None], named)
 
     def _detections(
         self,

@@ -18,13 +18,20 @@ import torch
 
 from intern25._version import __version__
 from intern25.backbones.internimage import InternImageConfig
+from intern25.data.class_names import ClassNames
 from intern25.data.tensor_files import write_tensors
 from intern25.generalist.config import GeneralistConfig, ProposalConfig, TextConfig
 from intern25.generalist.core_files import core_of_text, core_text, saved_tensors, without_base
 from intern25.generalist.language_core import LanguageCore
 from intern25.generalist.language_tokenizer import LanguageTokenizer
 from intern25.generalist.model import Generalist
-from intern25.generalist.prompt_tuning import add_prompts, class_heads_of, prompts_of
+from intern25.generalist.prompt_tuning import (
+    add_prompts,
+    class_heads_of,
+    class_names_of,
+    name_classes,
+    prompts_of,
+)
 from intern25.generalist.text_transformer import TextTransformer
 from intern25.generalist.tokenizer import Tokenizer
 
@@ -84,8 +91,9 @@ def save_generalist(
     if core is not None:
         header[f"{_PREFIX}text_core"] = core
     if prompts_of(model):
-        tuned = {"prompts": prompts_of(model), "classes": class_heads_of(model)}
-        header[f"{_PREFIX}prompt_tuning"] = json.dumps(tuned)
+        names = {task: dataclasses.asdict(classes) for task, classes in class_names_of(model).items()}
+        tuned = {"prompts": prompts_of(model), "classes": class_heads_of(model), "names": names}
+        header[f"{_PREFIX}prompt_tuning"] = json.dumps(tuned, ensure_ascii=False)
     tensors = {
         name: tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
         for name, tensor in saved_tensors(model).items()
@@ -146,7 +154,7 @@ def load_generalist(path: str | Path, *, text_core: str | None = None) -> Loaded
     return LoadedGeneralist(
         model=model.eval(),
         tokenizer=_tokenizer(model, header.get(f"{_PREFIX}tokenizer")),
-        extra={k.removeprefix(_EXTRA_PREFIX): v for k, v in header.items() if k.startswith(_EXTRA_PREFIX)},
+        extra=_extra(header),
     )
 
 
@@ -157,13 +165,26 @@ def has_text_core(path: str | Path) -> bool:
         FileNotFoundError: Nothing is there.
         ValueError: It is no safetensors file.
     """
+    return f"{_PREFIX}text_core" in _header(path)
+
+
+def read_extra(path: str | Path) -> dict[str, str]:
+    """What the writer of a weight file said of it, without reading its weights; errors as above."""
+    return _extra(_header(path))
+
+
+def _extra(header: Mapping[str, str]) -> dict[str, str]:
+    return {k.removeprefix(_EXTRA_PREFIX): v for k, v in header.items() if k.startswith(_EXTRA_PREFIX)}
+
+
+def _header(path: str | Path) -> dict[str, str]:
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such weight file: {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            return f"{_PREFIX}text_core" in (file.metadata() or {})
+            return dict(file.metadata() or {})
     except SafetensorError as error:
         raise ValueError(f"{path} is no readable safetensors file ({error})") from error
 
@@ -189,6 +210,7 @@ def _empty_model(header: Mapping[str, str], path: Path, text_core: str | None) -
         prompts, classes = int(tuned.get("prompts", 0)), dict(tuned.get("classes", {}))
         if not all(isinstance(number, int) and "." not in name for name, number in classes.items()):
             raise ValueError(f"classes={classes}")
+        names = {task: ClassNames(**parts) for task, parts in tuned.get("names", {}).items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: the architecture in its header cannot be read ({error})") from error
     named = header.get(f"{_PREFIX}text_core")
@@ -199,6 +221,10 @@ def _empty_model(header: Mapping[str, str], path: Path, text_core: str | None) -
         model = Generalist(config, text_core=core)
         if prompts:
             add_prompts(model, prompts, classes)
+    try:
+        name_classes(model, names)
+    except ValueError as error:
+        raise ValueError(f"{path}: the classes in its header cannot be read ({error})") from error
     return model
 
 

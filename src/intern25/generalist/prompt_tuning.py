@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from intern25.data.class_names import ClassNames
 from intern25.generalist.decoder import DecoderLayer, Segment, UnifiedDecoder
 from intern25.generalist.key_value_cache import KeyValueCache
 from intern25.generalist.model import Generalist
@@ -122,6 +123,8 @@ class TunedClassHead(nn.Module):
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
+        self.names: ClassNames | None = None
+        """Names of the classes, in the order of the outputs; None where nobody has said them."""
         self.alpha = nn.Parameter(torch.ones(1))
         self.linear = nn.Linear(width, classes)
         nn.init.zeros_(self.linear.weight)
@@ -199,6 +202,40 @@ def class_heads_of(model: Generalist) -> dict[str, int]:
     if heads is None:
         return {}
     return {name: cast(TunedClassHead, head).linear.out_features for name, head in heads.items()}
+
+
+def name_classes(model: Generalist, names: Mapping[str, ClassNames]) -> None:
+    """Say what the outputs of heads mean, by the name of the task.
+
+    Raises:
+        ValueError: There is no such head, it has another number of outputs, or other names.
+    """
+    heads = _heads(model)
+    for task, classes in names.items():
+        if heads is None or task not in heads:
+            raise ValueError(f"the model has no head for {task}; its heads are {list(class_heads_of(model))}")
+        head = cast(TunedClassHead, heads[task])
+        if len(classes) != head.linear.out_features:
+            raise ValueError(f"{len(classes)} names for the {head.linear.out_features} classes of {task}")
+        if head.names is not None and head.names != classes:
+            other = next(pair for pair in zip(head.names.en, classes.en, strict=True) if pair[0] != pair[1])
+            raise ValueError(
+                f"the model's head for {task} has the class {other[0]!r} where the data have {other[1]!r}; "
+                "call the task otherwise, or start from weights without this head"
+            )
+        head.names = classes
+
+
+def class_names_of(model: Generalist) -> dict[str, ClassNames]:
+    """Names of the classes of each head that has some, by the name of its task."""
+    heads = [(name, cast(TunedClassHead, head).names) for name, head in (_heads(model) or {}).items()]
+    return {name: names for name, names in heads if names is not None}
+
+
+def only_head(model: Generalist) -> tuple[str, ClassNames] | None:
+    """Task and classes of the model's head; None where it has none or several, or no names for it."""
+    named = class_names_of(model)
+    return next(iter(named.items())) if len(class_heads_of(model)) == len(named) == 1 else None
 
 
 def tuned_logits(model: Generalist, name: str, logits: Tensor, x: Tensor) -> Tensor:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from intern25.generalist.decoder import Segment
 from intern25.generalist.features import ImageFeatures
-from intern25.generalist.generation import Generation, generate
+from intern25.generalist.generation import Generation, Written, generate
 from intern25.generalist.key_value_cache import KeyValueCache
 from intern25.generalist.model import Generalist
 from intern25.generalist.routing import ANSWERING, Routing
@@ -61,6 +62,15 @@ class PrefixWriter:
         )
 
 
+class WrittenAnswer(NamedTuple):
+    """A text and how likely the model finds it."""
+
+    text: str
+    """Without blanks around it."""
+    log_probability: float
+    """Mean of the natural logarithms of its tokens' probabilities, that of the closing token included."""
+
+
 def written_answers(
     model: Generalist,
     features: ImageFeatures,
@@ -69,7 +79,7 @@ def written_answers(
     settings: Generation,
     *,
     generator: torch.Generator | None = None,
-) -> list[str]:
+) -> list[WrittenAnswer]:
     """Write an answer to every prompt.
 
     Args:
@@ -93,4 +103,11 @@ def written_answers(
         end=tokenizer.end_id,
         generator=generator,
     )
-    return [tokenizer.decode(text.ids).strip() for text in texts]
+    return [_answer(text, tokenizer, settings.max_length) for text in texts]
+
+
+def _answer(written: Written, tokenizer: Tokenizer, longest: int) -> WrittenAnswer:
+    steps = min(len(written.ids) + 1, longest)
+    # Where the length ran out within a character, its first bytes say nothing.
+    text = tokenizer.decode(written.ids).rstrip("\ufffd").strip()
+    return WrittenAnswer(text, written.log_probability / steps)

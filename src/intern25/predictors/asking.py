@@ -4,20 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from PIL import Image
 
 from intern25.data.multimodal.records import Language
 from intern25.data.multimodal.rows import language_of
+from intern25.data.resizing import Size
 from intern25.generalist.generation import Generation
 from intern25.generalist.prompts import CAPTION, READ
 from intern25.predictors.free_names import check_names, check_text
-from intern25.predictors.inputs import Picture
+from intern25.predictors.inputs import Picture, same_size_batches
 from intern25.predictors.parts import cut_out
 from intern25.predictors.picture_texts import PictureTexts, ScoredText
 from intern25.results import Alternative, Text
 from intern25.results.text import Box
 
+Said = TypeVar("Said")
 Tell = Callable[[Sequence[Picture]], list[Text]]
 """From a batch of pictures to a text each."""
 
@@ -64,17 +67,19 @@ class Asker:
         if language not in (None, *CAPTION):
             raise ValueError(f"language={language!r} must be 'en', 'zh' or None")
         spoken = language or language_of(question)
-        how, size = self._generation(self.settings.answer_length, beams), self.settings.ask_size
+        how = self._generation(self.settings.answer_length, beams)
         listed = None if answers is None else check_names(answers, argument="answers", fewest=2)
 
-        def answer(pictures: Sequence[Picture]) -> list[Text]:
-            images = [image for image, _ in pictures]
-            said: list[tuple[ScoredText, tuple[Alternative, ...]]]
+        def say(
+            images: Sequence[Image.Image], size: Size
+        ) -> list[tuple[ScoredText, tuple[Alternative, ...]]]:
             if listed is None:
-                said = [(text, ()) for text in self.texts.written(images, question, size, how)]
-            else:
-                chances = self.texts.chosen(images, question, size, listed)
-                said = [_ranked(listed, row) for row in chances.tolist()]
+                return [(text, ()) for text in self.texts.written(images, question, size, how)]
+            chances = self.texts.chosen(images, question, size, listed)
+            return [_ranked(listed, row) for row in chances.tolist()]
+
+        def answer(pictures: Sequence[Picture]) -> list[Text]:
+            said = self._each_at_its_size([image for image, _ in pictures], say)
             return [
                 _text(text, picture, language=spoken, question=question, alternatives=rest)
                 for (text, rest), picture in zip(said, pictures, strict=True)
@@ -104,6 +109,17 @@ class Asker:
             _text(text, picture, language=language_of(text.text), box=box)
             for text, box in zip(texts, boxes, strict=True)
         ]
+
+    def _each_at_its_size(
+        self, images: Sequence[Image.Image], say: Callable[[Sequence[Image.Image], Size], list[Said]]
+    ) -> list[Said]:
+        """What is said of each picture, those that are asked about at one size together."""
+        found: dict[int, Said] = {}
+        for rows in same_size_batches(images, self.settings.ask_size):
+            first = images[rows[0]]
+            size = self.settings.ask_size((first.height, first.width))
+            found.update(zip(rows, say([images[row] for row in rows], size), strict=True))
+        return [found[row] for row in range(len(images))]
 
     def _lines(self, parts: Sequence[Image.Image]) -> list[ScoredText]:
         how = self._generation(self.settings.read_length, 1)

@@ -16,6 +16,7 @@ from intern25.data.images import ImageSource
 from intern25.data.resizing import DetectionPreprocessing, Size
 from intern25.predictors.inputs import (
     DAMAGED,
+    USUAL_THRESHOLD,
     Picture,
     check_batch_size,
     check_classes,
@@ -41,11 +42,12 @@ class DetectionPredictor:
             evaluation mode.
         preprocessing: From pictures to the model's input.
         classes: Names of the classes.
+        threshold: Smallest score of an object where none is asked for.
         batch_size: Pictures that go through the model at once.
         device: Where the model is; None takes that of its parameters.
 
     Raises:
-        ValueError: Names and classes of the model differ in number, or ``batch_size`` is below 1.
+        ValueError: Names and classes of the model differ in number, or a number is out of range.
 
     Example:
         >>> predictor = intern25.load("dino_4scale_internimage_t_1x_coco_layer_wise")  # doctest: +SKIP
@@ -58,6 +60,7 @@ class DetectionPredictor:
         preprocessing: DetectionPreprocessing,
         classes: ClassNames,
         *,
+        threshold: float = USUAL_THRESHOLD,
         batch_size: int = 8,
         device: torch.device | None = None,
     ) -> None:
@@ -65,6 +68,7 @@ class DetectionPredictor:
         self.model = model.eval()
         self.preprocessing = preprocessing
         self.classes = classes
+        self.threshold = check_threshold(threshold)
         self.batch_size = check_batch_size(batch_size)
         self.device = device_of(model, device)
         self._is_sound = False
@@ -75,7 +79,7 @@ class DetectionPredictor:
         self,
         images: ImageSource,
         *,
-        threshold: float = 0.3,
+        threshold: float | None = None,
         classes: Sequence[str] | None = None,
         max_detections: int = 100,
         tile: int | None = None,
@@ -87,7 +91,7 @@ class DetectionPredictor:
         self,
         images: Sequence[ImageSource],
         *,
-        threshold: float = 0.3,
+        threshold: float | None = None,
         classes: Sequence[str] | None = None,
         max_detections: int = 100,
         tile: int | None = None,
@@ -98,7 +102,7 @@ class DetectionPredictor:
         self,
         images: ImageSource | Sequence[ImageSource],
         *,
-        threshold: float = 0.3,
+        threshold: float | None = None,
         classes: Sequence[str] | None = None,
         max_detections: int = 100,
         tile: int | None = None,
@@ -109,7 +113,7 @@ class DetectionPredictor:
         Args:
             images: Whatever :func:`intern25.data.images.read_image` reads - path, PIL image, ``(H, W, C)``
                 uint8 array, ``(C, H, W)`` tensor - or a list or tuple of them, also mixed.
-            threshold: Smallest score of an object, 0 to 1.
+            threshold: Smallest score of an object, 0 to 1; None for the predictor's.
             classes: Names of the wanted classes in either language; None for all.
             max_detections: Most objects of one picture.
             tile: Look at the picture in overlapping tiles of so many pixels and once as a whole, which finds
@@ -123,7 +127,7 @@ class DetectionPredictor:
             ImageReadError: A picture cannot be read; the message names it.
             ValueError: A class is unknown, a number is out of range, or the model returns NaN.
         """
-        check_threshold(threshold)
+        threshold = self.threshold if threshold is None else check_threshold(threshold)
         if max_detections < 1:
             raise ValueError(f"max_detections={max_detections} must be 1 or more")
         wanted = Selection(threshold, class_numbers(classes, self.classes), max_detections)

@@ -29,6 +29,7 @@ from intern25.predictors.inputs import (
 )
 from intern25.predictors.name_lists import NameLists
 from intern25.predictors.parts import Boxes, box_list
+from intern25.predictors.picture_regions import PictureRegions, embedded_regions
 from intern25.predictors.picture_texts import PictureTexts
 from intern25.predictors.segmentation import SegmentationPredictor
 from intern25.results import Classification, Detections, PanopticMap, SemanticMap, Text
@@ -88,7 +89,7 @@ class GeneralistPredictor:
         """Return the model as a classifier of ``classes``, which :meth:`classify` uses.
 
         Args:
-            classes: Two names or more; None for those of the settings.
+            classes: Two names or more; None for the usual ones.
         """
         return self._lists.classifier(classes)
 
@@ -114,7 +115,7 @@ class GeneralistPredictor:
     def predict(self, images: Sequence[ImageSource]) -> list[Classification]: ...
 
     def predict(self, images: ImageSource | Sequence[ImageSource]) -> Classification | list[Classification]:
-        """Same as :meth:`classify` with the names of the settings, as other predictors have it."""
+        """Same as :meth:`classify` with the usual names, as other predictors have it."""
         return self.classify(images)
 
     # A str is also a sequence of str; the first matching signature wins, as in the body.
@@ -139,7 +140,8 @@ class GeneralistPredictor:
 
         Args:
             images: One picture or a list.
-            classes: Two names or more, any text; None for those of the settings.
+            classes: Two names or more, any text; None for those that prompt tuning has left a head for, if
+                it has for one task, else those of the settings.
             top_k: Names in each result; all when there are fewer.
 
         Returns:
@@ -197,7 +199,7 @@ class GeneralistPredictor:
         """
         return self.detector(classes).predict(
             images,
-            threshold=self.settings.detect_threshold if threshold is None else threshold,
+            threshold=threshold,
             max_detections=max_detections,
             tile=tile,
         )
@@ -231,8 +233,7 @@ class GeneralistPredictor:
         if task == "semantic":
             return predictor.predict(images, threshold=0.0 if threshold is None else threshold)
         if task == "instance":
-            least = self.settings.detect_threshold if threshold is None else threshold
-            return predictor.predict_instances(images, threshold=least)
+            return predictor.predict_instances(images, threshold=threshold)
         if task == "panoptic":
             return predictor.predict_panoptic(images, threshold=threshold)
         raise ValueError(f"task={task!r} must be 'semantic', 'instance' or 'panoptic'")
@@ -402,6 +403,21 @@ class GeneralistPredictor:
 
         rows = predict_each(images, self.batch_size, embed)
         return self._stacked(rows if isinstance(rows, list) else [rows])
+
+    def embed_regions(self, images: ImageSource | Sequence[ImageSource]) -> list[PictureRegions]:
+        """Return the regions of each picture that may be objects, embedded to be compared with texts.
+
+        Raises:
+            ImageReadError: A picture cannot be read; the message names it.
+        """
+
+        def embed(pictures: Sequence[Picture]) -> list[PictureRegions]:
+            return embedded_regions(
+                self.model, self.settings.detection, [image for image, _ in pictures], device=self.device
+            )
+
+        found = predict_each(images, self.batch_size, embed)
+        return found if isinstance(found, list) else [found]
 
     def embed_text(self, texts: str | Sequence[str]) -> NDArray[np.float32]:
         """Return one embedding of length 1 a text, ``(T, d)``.

@@ -22,6 +22,9 @@ Result = TypeVar("Result")
 Picture = tuple[Image.Image, str | None]
 """An upright RGB picture and its path, if it has one."""
 
+USUAL_THRESHOLD = 0.3
+"""Smallest score of an object where neither the model nor the caller says one."""
+
 DAMAGED = "the model returns NaN or infinite values: its weights are damaged or unfit"
 
 

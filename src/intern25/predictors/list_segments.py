@@ -10,9 +10,10 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from intern25.generalist.closed_lists import OBJECTNESS_SHARE, ListSegmenter
+from intern25.generalist.closed_lists import ListSegmenter, detection_scores
 from intern25.generalist.dense_head import dense_logits
 from intern25.generalist.features import ImageFeatures
+from intern25.generalist.kept_names import KeptNames
 from intern25.generalist.model import Generalist
 from intern25.generalist.proposals import Proposals
 from intern25.generalist.routing import DETECTION
@@ -43,13 +44,9 @@ class ListQuerySegmenter(ListSegmenter):
         super().__init__(model, names)
         self.things = tuple(sorted(things))
         self.stuff = tuple(row for row in range(len(names.ids)) if row not in set(things))
-        self._embedded_things: Tensor | None = None
-
-    def train(self, mode: bool = True) -> ListQuerySegmenter:
-        """Switch the mode and forget the embeddings."""
-        self._embedded_things = None
-        super().train(mode)
-        return self
+        rows = list(self.things)
+        # By the attributes of detection: those of the pixels are others.
+        self._embedded_things = KeptNames(model, TokenBatch(names.ids[rows], names.present[rows]), DETECTION)
 
     def scores(self, images: Tensor) -> Tensor:
         """``(N, K, H/4, W/4)`` logits.
@@ -83,20 +80,11 @@ class ListQuerySegmenter(ListSegmenter):
 
     def _things(self, features: ImageFeatures, proposals: Proposals) -> QueryPredictions:
         states = self.model.embed_regions(features, DETECTION)
-        named = self.model.readout.sigmoid_logits(states, self._thing_names(), "region").float().sigmoid()
+        named = self.model.readout.sigmoid_logits(states, self._embedded_things(), "region").float().sigmoid()
         best, rows = named.max(dim=2)
-        objectness = proposals.objectness.float().sigmoid()
-        scores = objectness**OBJECTNESS_SHARE * best ** (1 - OBJECTNESS_SHARE)
+        scores = detection_scores(proposals.objectness.float().sigmoid(), best)
         labels = torch.tensor(self.things, device=rows.device)[rows]
         return QueryPredictions(self._class_logits(scores, labels), proposals.mask_logits().float())
-
-    def _thing_names(self) -> Tensor:
-        """``(T, d)``, by the attributes of detection; kept."""
-        if self._embedded_things is None:
-            rows = list(self.things)
-            names = TokenBatch(self.names.ids[rows], self.names.present[rows])
-            self._embedded_things = self.model.embed_texts(names.to(self.model.special.device), DETECTION)
-        return self._embedded_things
 
     def _class_logits(self, scores: Tensor, labels: Tensor) -> Tensor:
         """``(N, q, K + 1)`` whose softmax is the score at the label and the rest at "no object"."""

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from intern25.bundle import open_bundle
-from intern25.data.generalist_settings import GeneralistSettings
+from intern25.data.generalist_settings import SETTINGS, GeneralistSettings
 from intern25.data.resizing import DetectionPreprocessing, SegmentationPreprocessing
 from intern25.defaults import DEFAULT_CLASSIFIER
 from intern25.predictors.classification import ClassificationPredictor
@@ -26,9 +26,6 @@ Predictor = ClassificationPredictor | DetectionPredictor | SegmentationPredictor
 Kind = TypeVar(
     "Kind", ClassificationPredictor, DetectionPredictor, SegmentationPredictor, GeneralistPredictor
 )
-
-SETTINGS = "settings"
-"""Entry of a generalist's weight file with its :class:`GeneralistSettings`."""
 
 _TASKS: dict[type[Predictor], tuple[str, str]] = {
     GeneralistPredictor: ("a generalist", "ask"),

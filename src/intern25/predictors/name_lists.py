@@ -14,6 +14,7 @@ from intern25.data.preprocessing import Preprocessing
 from intern25.data.things import countable
 from intern25.generalist.closed_lists import ListClassifier, ListDetector
 from intern25.generalist.model import Generalist
+from intern25.generalist.prompt_tuning import only_head
 from intern25.generalist.tokenizer import TokenBatch
 from intern25.predictors.classification import ClassificationPredictor
 from intern25.predictors.detection import DetectionPredictor
@@ -82,10 +83,16 @@ class NameLists:
         return self._phrase(phrase)
 
     def _new_classifier(self, classes: _Names) -> ClassificationPredictor:
-        names = self._names(classes, self.settings.classify_names)
-        tokens = self._tokens(classes or names.en)
+        tuned = only_head(self.model) if classes is None else None
+        if tuned is None:
+            names = self._names(classes, self.settings.classify_names)
+            model = ListClassifier(self.model, self._tokens(classes or names.en))
+        else:
+            head, names = tuned
+            # Cut where the training cut them.
+            tokens = self.texts.tokenizer.encode(names.en, max_length=self.settings.name_length)
+            model = ListClassifier(self.model, tokens, head=head)
         how = Preprocessing(self.settings.classify_size, crop="squash", interpolation="bilinear")
-        model = ListClassifier(self.model, tokens)
         return ClassificationPredictor(model, how, names, batch_size=self.batch_size, device=self.device)
 
     def _new_detector(self, classes: _Names) -> DetectionPredictor:
@@ -99,7 +106,14 @@ class NameLists:
 
     def _detecting(self, model: ListDetector, names: ClassNames) -> DetectionPredictor:
         how = self.settings.detection
-        return DetectionPredictor(model, how, names, batch_size=self.batch_size, device=self.device)
+        return DetectionPredictor(
+            model,
+            how,
+            names,
+            threshold=self.settings.detect_threshold,
+            batch_size=self.batch_size,
+            device=self.device,
+        )
 
     def _new_segmenter(self, classes: _Names, things: _Names) -> SegmentationPredictor:
         names = self._names(classes, self.settings.segment_names)
@@ -113,6 +127,7 @@ class NameLists:
             self.settings.segmentation,
             names,
             things=tuple(names.en[row] for row in counted),
+            instance_threshold=self.settings.detect_threshold,
             panoptic_threshold=self.settings.panoptic_threshold,
             batch_size=self.batch_size,
             device=self.device,

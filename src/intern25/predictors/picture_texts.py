@@ -16,14 +16,13 @@ from PIL import Image
 from torch import Tensor
 
 from intern25.data.generalist_settings import GeneralistSettings
-from intern25.data.picture_views import PictureView, Size
+from intern25.data.picture_views import PictureView, Size, normalised
 from intern25.generalist.features import ImageFeatures
-from intern25.generalist.generation import Generation, Written, generate
+from intern25.generalist.generation import Generation
 from intern25.generalist.model import Generalist
 from intern25.generalist.routing import ANSWERING, MATCHING
-from intern25.generalist.tasks.batch import normalised
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
-from intern25.generalist.writing import PrefixWriter
+from intern25.generalist.writing import WrittenAnswer, written_answers
 from intern25.predictors.inputs import DAMAGED
 
 # Room in which the length of a text that is too long is counted.
@@ -85,19 +84,11 @@ class PictureTexts:
         Raises:
             ValueError: The prompt is too long, or the model returns NaN.
         """
-        prefix = self.model.prefix(*self._asked(pictures, prompt, size), ANSWERING)
-        begin = torch.full((len(pictures),), self.tokenizer.spe_id, device=self.device)
-        end = self.tokenizer.end_id
-        found = generate(PrefixWriter(self.model, ANSWERING), prefix, generation, begin=begin, end=end)
-        return [self._scored(text, generation.max_length) for text in found]
-
-    def _scored(self, text: Written, longest: int) -> ScoredText:
-        if not math.isfinite(text.log_probability):
-            raise ValueError(DAMAGED)
-        steps = min(len(text.ids) + 1, longest)
-        score = min(1.0, math.exp(text.log_probability / steps))
-        # Where the length ran out within a character, its first bytes say nothing.
-        return ScoredText(self.tokenizer.decode(text.ids).rstrip("\ufffd").strip(), score)
+        features, prompts = self._asked(pictures, prompt, size)
+        return [
+            _scored(answer)
+            for answer in written_answers(self.model, features, prompts, self.tokenizer, generation)
+        ]
 
     @torch.inference_mode()
     def chosen(
@@ -147,6 +138,12 @@ class PictureTexts:
         return normalised(
             torch.stack([view.plain(np.asarray(picture)) for picture in pictures]).to(self.device)
         )
+
+
+def _scored(answer: WrittenAnswer) -> ScoredText:
+    if not math.isfinite(answer.log_probability):
+        raise ValueError(DAMAGED)
+    return ScoredText(answer.text, min(1.0, math.exp(answer.log_probability)))
 
 
 def _sound(values: Tensor) -> NDArray[np.float32]:

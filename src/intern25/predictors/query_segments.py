@@ -20,6 +20,9 @@ from intern25.segmentation import panoptic
 from intern25.segmentation.mask2former_decoder import QueryPredictions
 from intern25.segmentation.panoptic import PanopticSegments
 
+# A query has the probability 0 of names that are not its own; such pairs only fill the list.
+_LEAST_SCORE = float(np.finfo(np.float32).tiny)
+
 
 @runtime_checkable
 class QueryModel(Protocol):
@@ -82,7 +85,7 @@ class QuerySegments:
         Args:
             pictures: They go through the model at once, or in as many calls as their inputs have sizes.
             things: Classes that are objects.
-            threshold: Smallest score.
+            threshold: Smallest score; objects of score 0 are none.
             max_instances: Pairs of query and class that are looked at in each picture.
             output_sizes: Height and width that boxes and masks refer to; None for those of the pictures.
 
@@ -98,7 +101,7 @@ class QuerySegments:
                 original_sizes=sizes,
                 things=things,
                 max_instances=max_instances,
-                min_score=threshold,
+                min_score=max(threshold, _LEAST_SCORE),
             )
             results.update(zip(batch.rows, found, strict=True))
         return [results[row] for row in range(len(pictures))]

@@ -20,6 +20,7 @@ from intern25.data.resizing import SegmentationPreprocessing
 from intern25.data.tiling import certainty, tile_side, tiles
 from intern25.predictors.inputs import (
     DAMAGED,
+    USUAL_THRESHOLD,
     Picture,
     check_batch_size,
     check_classes,
@@ -56,6 +57,7 @@ class SegmentationPredictor:
         classes: Names of the classes.
         palette: Colour of each class; None for those of the data set with these names, else distinct ones.
         things: Names of the classes that can be counted; None for those known of the data set.
+        instance_threshold: Score that an object needs where none is asked for.
         panoptic_threshold: Class probability that a panoptic segment needs.
         batch_size: Pictures that go through the model at once.
         device: Where the model is; None takes that of its parameters.
@@ -76,6 +78,7 @@ class SegmentationPredictor:
         *,
         palette: Sequence[Color] | None = None,
         things: Sequence[str] | None = None,
+        instance_threshold: float = USUAL_THRESHOLD,
         panoptic_threshold: float = 0.8,
         batch_size: int = 8,
         device: torch.device | None = None,
@@ -88,6 +91,7 @@ class SegmentationPredictor:
         self.classes = classes
         self.palette = tuple(palette or palette_of(classes))
         self.things = None if things is None else tuple(things)
+        self.instance_threshold = check_threshold(instance_threshold, name="instance_threshold")
         self.panoptic_threshold = check_threshold(panoptic_threshold, name="panoptic_threshold")
         self.batch_size = check_batch_size(batch_size)
         self.device = device_of(model, device)
@@ -170,7 +174,7 @@ class SegmentationPredictor:
         self,
         images: ImageSource,
         *,
-        threshold: float = 0.3,
+        threshold: float | None = None,
         classes: Sequence[str] | None = None,
         things: Sequence[str] | None = None,
         max_instances: int = 100,
@@ -183,7 +187,7 @@ class SegmentationPredictor:
         self,
         images: Sequence[ImageSource],
         *,
-        threshold: float = 0.3,
+        threshold: float | None = None,
         classes: Sequence[str] | None = None,
         things: Sequence[str] | None = None,
         max_instances: int = 100,
@@ -195,7 +199,7 @@ class SegmentationPredictor:
         self,
         images: ImageSource | Sequence[ImageSource],
         *,
-        threshold: float = 0.3,
+        threshold: float | None = None,
         classes: Sequence[str] | None = None,
         things: Sequence[str] | None = None,
         max_instances: int = 100,
@@ -210,7 +214,8 @@ class SegmentationPredictor:
 
         Args:
             images: As for :meth:`predict`.
-            threshold: Smallest score, 0 to 1: probability of the class times mean probability of the mask.
+            threshold: Smallest score, 0 to 1: probability of the class times mean probability of the mask;
+                None for the predictor's.
             classes: Names of the wanted classes in either language; None for all things.
             things: Names of the classes that are objects, in either language; None for the predictor's, else
                 those that are known to be of the data set with these classes.
@@ -227,7 +232,7 @@ class SegmentationPredictor:
                 unknown or no thing, a number is out of range, or the model returns NaN.
         """
         model = query_model(self.model)
-        check_threshold(threshold)
+        threshold = self.instance_threshold if threshold is None else check_threshold(threshold)
         if max_instances < 1:
             raise ValueError(f"max_instances={max_instances} must be 1 or more")
         counted = self._counted(self.thing_numbers(things), class_numbers(classes, self.classes))

@@ -7,7 +7,8 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self
 
 OptimizerName = Literal["adamw", "muon"]
 
@@ -15,6 +16,9 @@ OptimizerName = Literal["adamw", "muon"]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
     """Where a run reads and writes, how it is optimised, executed, saved and logged."""
+
+    UNUSED: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Settings that a kind of run has no use for, and what takes their place there."""
 
     data: str = ""
     """Path of the data set."""
@@ -80,6 +84,7 @@ class RunConfig:
     """Also write TensorBoard events."""
 
     def __post_init__(self) -> None:
+        check_unused(self)
         check_minimum(
             self,
             {
@@ -102,6 +107,20 @@ class RunConfig:
     def from_json(cls, text: str) -> Self:
         """Read what :meth:`to_json` wrote."""
         return cls(**json.loads(text))
+
+
+def check_unused(config: RunConfig) -> None:
+    """Refuse settings that would change nothing.
+
+    Raises:
+        ValueError: A setting of ``UNUSED`` is not its default.
+    """
+    for part in dataclasses.fields(config):
+        value = getattr(config, part.name)
+        if part.name in config.UNUSED and value != part.default:
+            raise ValueError(
+                f"{part.name}={value} changes nothing in this kind of training: {config.UNUSED[part.name]}"
+            )
 
 
 def check_minimum(config: Any, bounds: Mapping[str, float]) -> None:

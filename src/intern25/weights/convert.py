@@ -24,6 +24,7 @@ from intern25.weights.identify import classes_of, file_metadata, identify
 from intern25.weights.kinds import CLASSIFIERS, Blueprint, with_classes
 from intern25.weights.layouts import Layout, Recognised, from_ours, recognise, translate
 from intern25.weights.matching import check_same_architecture
+from intern25.weights.uni_perceiver import holds_uni_perceiver, state_of, write_uni_perceiver
 
 _SUFFIXES = {"intern25": (".safetensors",), "official": (".pth", ".pt")}
 
@@ -38,6 +39,8 @@ def convert(
     dtype: torch.dtype | None = None,
 ) -> None:
     """Convert a checkpoint of any layout; without ``dtype`` tensors keep every bit.
+
+    Uni-Perceiver's own files become ``layout="intern25"`` files of the tensors that the encoder needs.
 
     Args:
         source: File or folder, as for ``load_checkpoint``.
@@ -60,6 +63,9 @@ def convert(
     destination = Path(destination)
     _check_destination(destination, layout)
     checkpoint = read_checkpoint(source, prefer_ema=prefer_ema)
+    if holds_uni_perceiver(checkpoint):
+        _convert_uni_perceiver(checkpoint, destination, layout, architecture, dtype)
+        return
     recognised = recognise(checkpoint.tensors, checkpoint.path, prefer_ema=prefer_ema)
     metadata, blueprint = _describe(checkpoint, recognised, architecture)
     translation = translate(checkpoint.tensors, recognised, blueprint)
@@ -68,10 +74,31 @@ def convert(
             f"{checkpoint.path} has {len(translation.unexpected)} tensors without a name in {layout!r}, "
             f"the first {translation.unexpected[0]!r}; is it another architecture?"
         )
-    tensors = from_ours(translation.tensors, layout, blueprint)
-    if dtype is not None:
-        tensors = {name: _cast(name, tensor, dtype) for name, tensor in tensors.items()}
+    tensors = _all_cast(from_ours(translation.tensors, layout, blueprint), dtype)
     _WRITERS[layout](destination, tensors, metadata)
+
+
+def _convert_uni_perceiver(
+    checkpoint: Checkpoint,
+    destination: Path,
+    layout: Layout,
+    architecture: str | None,
+    dtype: torch.dtype | None,
+) -> None:
+    """An encoder of its own, which has no other layout and no architecture by name."""
+    if layout != "intern25" or architecture is not None:
+        raise ValueError(
+            f"{checkpoint.path} is a Uni-Perceiver, which is converted to layout='intern25' only, without "
+            f"architecture; layout={layout!r}, architecture={architecture!r}"
+        )
+    state = state_of(checkpoint)
+    write_uni_perceiver(destination, state, _all_cast(state.tensors, dtype))
+
+
+def _all_cast(tensors: dict[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
+    if dtype is None:
+        return tensors
+    return {name: _cast(name, tensor, dtype) for name, tensor in tensors.items()}
 
 
 def _cast(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

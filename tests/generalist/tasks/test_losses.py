@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from intern25.data.multimodal.records import Reference
+from intern25.data.picture_views import normalised
 from intern25.generalist.features import ImageFeatures
 from intern25.generalist.model import Generalist
 from intern25.generalist.proposal_criterion import ProposalLosses, ProposalMatches
@@ -20,7 +21,6 @@ from intern25.generalist.proposal_targets import ProposalTargets
 from intern25.generalist.proposals import Proposals
 from intern25.generalist.routing import ANSWERING, DENSE, DETECTION, MATCHING
 from intern25.generalist.tasks import classification
-from intern25.generalist.tasks.batch import normalised
 from intern25.generalist.tasks.detection import NAME_WEIGHT, DetectionTask
 from intern25.generalist.tasks.questions import AskedPictures
 from intern25.generalist.tasks.referring import ReferringTask

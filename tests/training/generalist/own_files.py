@@ -71,6 +71,14 @@ def words(root: Path, count: int = 10) -> Path:
     return root
 
 
+def texts(root: Path, count: int = 10) -> Path:
+    """``texts.txt``, a sentence a line in either language."""
+    root.mkdir(parents=True, exist_ok=True)
+    lines = [f"第{index}面墙是红色的" if index % 2 else f"wall {index} is blue" for index in range(count)]
+    (root / "texts.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root
+
+
 def boxes(root: Path, count: int = 10) -> Path:
     """YOLO: ``images``, ``labels`` and ``classes.txt``."""
     (root / "labels").mkdir(parents=True)

@@ -9,6 +9,7 @@ import pytest
 from intern25.training.generalist.config import GeneralistTrainConfig
 from intern25.training.generalist.loader import MixtureBatches, passing_index
 from intern25.training.generalist.mixture import Mixture, MixturePart
+from intern25.training.run_config import RunConfig
 from intern25.training.task_schedule import TaskSchedule
 
 
@@ -69,6 +70,25 @@ def test_mixtures_that_cannot_train() -> None:
             Mixture(parts)
     with pytest.raises(ValueError, match="the task b has no pictures"):
         mixture(b=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "instead"),
+    [
+        ({"epochs": 5}, "epochs=5 changes nothing in this kind of training: its length is updates"),
+        ({"batch_size": 8}, "batch_scale"),
+        ({"layer_decay": 0.9}, "backbone_lr_mul"),
+        ({"drop_path": 0.1}, "stochastic depth"),
+        ({"eval_every": 2}, "eval_updates"),
+        ({"sync_batch_norm": False}, "no batch norm"),
+    ],
+)
+def test_settings_that_would_change_nothing_are_refused(change: dict[str, object], instead: str) -> None:
+    with pytest.raises(ValueError, match="changes nothing") as caught:
+        GeneralistTrainConfig(**change)  # type: ignore[arg-type]
+    assert instead in str(caught.value)
+    assert set(change) <= GeneralistTrainConfig.UNUSED.keys()
+    RunConfig(**change)  # type: ignore[arg-type] # other kinds of training have a use for it
 
 
 def test_settings_survive_json_and_bad_ones_are_refused() -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from intern25.generalist.tasks.classification import ClassificationTask
+from intern25.generalist.tasks.language import LanguageBatch, LanguageTask
 from intern25.generalist.tasks.pretraining import CaptionedPairs, LabelledPictures, PretrainTask
 from intern25.generalist.tasks.retrieval import RetrievalTask
 from intern25.generalist.tasks.writing import WritingTask
@@ -32,6 +33,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "vqa": own_files.questions,
     "read": own_files.words,
     "reason": own_files.statements,
+    "language": own_files.texts,
     "pretrain": own_files.classes,
 }
 
@@ -50,14 +52,17 @@ def test_every_kind_learns_from_a_folder_and_from_a_zip(kind: str, tmp_path: Pat
     losses = part.task.losses(model, part.task.batch([0, 1, 2, 3], seed=1))
     torch.stack([loss.float() for loss in losses.values()]).sum().backward()
     assert all(torch.isfinite(loss) for loss in losses.values())
-    assert any(bool(p.grad.any()) for p in model.backbone.parameters() if p.grad is not None)
+    reached = model.text_core.parameters() if kind == "language" else model.backbone.parameters()
+    assert any(bool(p.grad.any()) for p in reached if p.grad is not None)
     figures = part.task.evaluate(small_generalist())
     assert all(isinstance(value, float) for value in figures.values())
 
     shutil.make_archive(str(tmp_path / "packed"), "zip", folder)
     (zipped,) = own_mixture(str(tmp_path / "packed.zip"), (kind,), SETTINGS).parts
-    again = zipped.task.batch([0, 1, 2, 3], seed=1)
-    assert torch.equal(again.images, part.task.batch([0, 1, 2, 3], seed=1).images)
+    again, first = zipped.task.batch([0, 1, 2, 3], seed=1), part.task.batch([0, 1, 2, 3], seed=1)
+    assert torch.equal(again.images, first.images)
+    if isinstance(again, LanguageBatch) and isinstance(first, LanguageBatch):
+        assert torch.equal(again.targets, first.targets)
 
 
 def names_of(source: Any) -> set[str]:
@@ -92,6 +97,23 @@ def test_a_validation_split_of_the_data_is_taken(tmp_path: Path) -> None:
     assert isinstance(task, RetrievalTask)
     assert len(task.train) == 6
     assert len(task.val) == 4
+
+
+def test_texts_are_held_out_or_have_a_split_of_their_own(tmp_path: Path) -> None:
+    folder = own_files.texts(tmp_path / "my", 20)
+    task = own_mixture(str(folder), ("language",), SETTINGS).parts[0].task
+    assert isinstance(task, LanguageTask)
+    train, val = ({s[i].text for i in range(len(s))} for s in (task.train, task.val))
+    assert (len(train), len(val)) == (18, 2)
+    assert not train & val
+    (folder / "texts_valid.txt").write_text("one more\n")
+    task = own_mixture(str(folder), ("language",), SETTINGS).parts[0].task
+    assert isinstance(task, LanguageTask)
+    assert (len(task.train), [task.val[0].text]) == (20, ["one more"])
+    (folder / "texts_valid.txt").unlink()
+    (folder / "texts.txt").write_text("only one\n")
+    with pytest.raises(ValueError, match="one line of text"):
+        own_mixture(str(folder), ("language",), SETTINGS)
 
 
 def test_one_folder_for_several_tasks_or_one_a_task(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from intern25.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from intern25.data.picture_views import normalised
 from intern25.generalist.model import Generalist
 
 
@@ -35,13 +35,6 @@ class TaskBatch:
     def pictures(self) -> Tensor:
         """``(N, 3, H, W)`` float32, normalised."""
         return normalised(self.images) if self.images.dtype == torch.uint8 else self.images
-
-
-def normalised(images: Tensor) -> Tensor:
-    """Normalise ``(N, 3, H, W)`` uint8 pictures as the image encoder expects them."""
-    mean = torch.tensor(IMAGENET_MEAN, device=images.device)[:, None, None] * 255.0
-    std = torch.tensor(IMAGENET_STD, device=images.device)[:, None, None] * 255.0
-    return (images.float() - mean) / std
 
 
 def seen_by(model: Generalist, images: Sequence[Tensor]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from intern25.generalist.model import Generalist
 from intern25.generalist.prompt_tuning import tuned_logits
 from intern25.generalist.routing import MATCHING
 from intern25.generalist.tasks.batch import TaskBatch, seen_by, stacked
+from intern25.generalist.tasks.first_pictures import spread_pictures
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 
 LABEL_SMOOTHING = 0.1
@@ -50,6 +52,7 @@ class ClassificationTask:
         tokenizer: Turns names into tokens.
         view: What the model sees of a picture.
         mix: Probability that a batch is mixed with itself by CutMix.
+        evaluate_most: Held-out pictures that are scored, of all classes alike; 0 = all.
 
     Source:
         Uni-Perceiver, arXiv:2112.01522, section 3.1.
@@ -64,6 +67,7 @@ class ClassificationTask:
         *,
         view: PictureView,
         mix: float = 0.0,
+        evaluate_most: int = 0,
     ) -> None:
         if len(classes) != len(splits.train.classes):
             raise ValueError(f"{len(classes)} names for the {len(splits.train.classes)} classes of {name}")
@@ -72,6 +76,7 @@ class ClassificationTask:
         self.classes = classes
         self.view = view
         self.mix = mix
+        self.evaluate_most = evaluate_most
         self._names: dict[Language, TokenBatch] = {
             "en": tokenizer.encode(classes.en, max_length=32),
             "zh": tokenizer.encode(classes.zh, max_length=32),
@@ -120,7 +125,7 @@ class ClassificationTask:
     @torch.no_grad()
     def evaluate(self, model: Generalist) -> dict[str, float]:
         """Top-1 with names of each language, and the precision of the ten pictures nearest to each name."""
-        images = self.splits.val
+        images = self.scored()
         parts = []
         for start in range(0, len(images), _EVALUATION_BATCH):
             rows = range(start, min(start + _EVALUATION_BATCH, len(images)))
@@ -134,6 +139,23 @@ class ClassificationTask:
             right = labels == torch.arange(len(self.classes), device=model.device)[:, None]
             figures[f"precision10_{language}"] = score_name_search(scores.T, right).precision.at10
         return figures
+
+    def scored(self) -> LabelledImages:
+        """Held-out pictures that are scored: the same in every evaluation."""
+        images = self.splits.val
+        return images.select(spread_pictures(images.labels, self.evaluate_most))
+
+    def settings(self) -> dict[str, Any]:
+        """Size of the pictures that are classified."""
+        return {"classify_size": max(self.view.size)}
+
+    def trivial(self) -> dict[str, float]:
+        """Figures of the most frequent class, and of pictures in random order."""
+        labels = torch.tensor(self.scored().labels)
+        frequent = torch.bincount(torch.tensor(self.splits.train.labels)).argmax()
+        shares = torch.bincount(labels, minlength=len(self.classes)).double() / len(labels)
+        top1, precision = float((labels == frequent).double().mean()), float(shares.mean())
+        return {f"top1_{x}": top1 for x in self._names} | {f"precision10_{x}": precision for x in self._names}
 
 
 def _pixels(images: LabelledImages, index: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -18,14 +18,15 @@ from intern25.data.detection.sample import DetectionSample, sample_of
 from intern25.data.resizing import DetectionPreprocessing
 from intern25.detection.targets import DetectionTarget
 from intern25.evaluation.coco import CocoScores
-from intern25.evaluation.detection import evaluate_detection
+from intern25.evaluation.detection import evaluate_detection, score_detections
+from intern25.evaluation.trivial_boxes import MeanBoxes
 from intern25.generalist.closed_lists import ListDetector
 from intern25.generalist.model import Generalist
 from intern25.generalist.proposal_criterion import ProposalCriterion
 from intern25.generalist.proposal_targets import ProposalTargets
 from intern25.generalist.routing import DETECTION
 from intern25.generalist.tasks.batch import TaskBatch
-from intern25.generalist.tasks.first_pictures import first_pictures, scored_names
+from intern25.generalist.tasks.first_pictures import TRIVIAL_PICTURES, first_pictures, scored_names
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 from intern25.layers.losses import mean_count, sigmoid_focal_loss
 
@@ -150,6 +151,20 @@ class DetectionTask:
             if report.mask is not None:
                 figures[f"mask_ap_{language}"] = report.mask.ap
         return figures
+
+    def settings(self) -> dict[str, Any]:
+        """Transform of the pictures in which objects are looked for."""
+        return {"detection": self.preprocessing}
+
+    def trivial(self) -> dict[str, float]:
+        """Figures of the same boxes in every picture."""
+        val = first_pictures(self.val, self.evaluate_most)
+        mean = MeanBoxes.of(first_pictures(self.train, TRIVIAL_PICTURES))
+        annotations = [val.annotation(row) for row in range(len(val))]
+        predictions = [mean.predict(annotation.size) for annotation in annotations]
+        scores = cast(CocoScores, score_detections(annotations, predictions, val.classes.en)[0])
+        names = scored_names(self._names, self.evaluate_most)
+        return {f"ap_{x}": scores.ap for x in names} | {f"ap50_{x}": scores.ap50 for x in names}
 
 
 def proposal_targets(targets: list[DetectionTarget], size: tuple[int, int]) -> list[ProposalTargets]:

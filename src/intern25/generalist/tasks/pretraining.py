@@ -17,10 +17,11 @@ from intern25.data.decoding import decode
 from intern25.data.labelled import LabelledImages
 from intern25.data.multimodal.pictures import Pictures
 from intern25.data.multimodal.records import Sentence
+from intern25.data.picture_views import normalised
 from intern25.data.placed_views import PlacedView, PlacedViews, places_tensor
 from intern25.generalist.m3i import BLOCK, M3IConfig, M3IObjective, MixedInputs
 from intern25.generalist.model import Generalist
-from intern25.generalist.tasks.batch import TaskBatch, normalised, stacked
+from intern25.generalist.tasks.batch import TaskBatch, stacked
 from intern25.generalist.tasks.retrieval import matching_texts
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 

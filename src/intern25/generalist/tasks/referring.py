@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from intern25.generalist.proposal_criterion import ProposalCriterion
 from intern25.generalist.routing import DETECTION
 from intern25.generalist.tasks.batch import TaskBatch, stacked
 from intern25.generalist.tasks.detection import proposal_targets
+from intern25.generalist.tasks.first_pictures import TRIVIAL_PICTURES
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 from intern25.layers.boxes import cxcywh_to_xyxy, iou_matrix
 
@@ -153,6 +154,24 @@ class ReferringTask:
                 right += int(iou_matrix(box, batch.targets[row].boxes[index][None])[0, 0] >= 0.5)
                 total += 1
         return {"accuracy50": right / max(total, 1)}
+
+    def trivial(self) -> dict[str, float]:
+        """Figures of the box that phrases of the training pictures mean on average."""
+        meant = [box / size for box, size in self._meant(self.train, TRIVIAL_PICTURES)]
+        mean = torch.stack(meant).mean(dim=0)
+        found = [
+            float(iou_matrix((mean * size)[None], box[None])[0, 0] >= 0.5)
+            for box, size in self._meant(self.val, self.evaluate_most)
+        ]
+        return {"accuracy50": sum(found) / max(len(found), 1)}
+
+    def _meant(self, source: ReferredPictures, most: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Boxes ``(4,)`` that phrases mean, with the (width, height, width, height) of their pictures."""
+        for row in range(min(most or len(source), len(source))):
+            image, boxes, phrases = source.sample(row, _EVALUATION_SEED + row)
+            size = torch.tensor([image.shape[1], image.shape[0]] * 2, dtype=torch.float32)
+            for phrase in phrases:
+                yield torch.from_numpy(boxes[phrase.index]).float(), size
 
 
 def _scores(model: Generalist, features: ImageFeatures, phrases: TokenBatch, owner: Tensor) -> Tensor:

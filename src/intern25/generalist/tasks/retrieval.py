@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,10 +14,12 @@ from torch import Tensor
 from intern25.data.multimodal.pictures import Pictures
 from intern25.data.multimodal.records import Sentence
 from intern25.data.picture_views import PictureView
+from intern25.data.seeding import derive_seed
 from intern25.evaluation.retrieval import score_retrieval
 from intern25.generalist.model import Generalist
 from intern25.generalist.routing import MATCHING
 from intern25.generalist.tasks.batch import TaskBatch, seen_by, stacked
+from intern25.generalist.tasks.first_pictures import drawn_pictures
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 
 _EVALUATION_BATCH = 64
@@ -34,6 +38,8 @@ class RetrievalBatch(TaskBatch):
 class RetrievalTask:
     """Symmetric cross entropy over the cosines of all pairs of a batch.
 
+    Convention: pictures without captions neither train nor count.
+
     Args:
         name: Name in logs.
         train: Captioned pictures to learn from.
@@ -41,6 +47,7 @@ class RetrievalTask:
         tokenizer: Turns captions into tokens.
         view: What the model sees of a picture.
         max_length: Most tokens of a caption.
+        evaluate_most: Held-out pictures that are scored, drawn by a seed that never changes; 0 = all.
 
     Source:
         Uni-Perceiver, arXiv:2112.01522, table 1: retrieval.
@@ -55,6 +62,7 @@ class RetrievalTask:
         *,
         view: PictureView,
         max_length: int = 40,
+        evaluate_most: int = 0,
     ) -> None:
         self.name = name
         self.train = train
@@ -62,15 +70,34 @@ class RetrievalTask:
         self.tokenizer = tokenizer
         self.view = view
         self.max_length = max_length
+        self.evaluate_most = evaluate_most
 
     def __len__(self) -> int:
         return len(self.train)
 
     def batch(self, indices: list[int], seed: int) -> RetrievalBatch:
-        """Make a batch of pictures with one caption each, of any language."""
+        """Make a batch of pictures with one caption each, of any language.
+
+        A picture without captions is left out; where none has any, the next ones are taken.
+
+        Raises:
+            ValueError: No picture of the data set has a caption.
+        """
+        for start in range(len(self)):
+            moved = [(index + start) % len(self) for index in indices]
+            batch = self._drawn_batch(moved, derive_seed(seed, start) if start else seed)
+            if batch is not None:
+                return batch
+        raise ValueError(f"no picture of the task {self.name} has a caption; check its data")
+
+    def _drawn_batch(self, indices: list[int], seed: int) -> RetrievalBatch | None:
         draw = random.Random(seed)
+        found = {index: captions for index in indices if (captions := self.train.items(index))}
+        indices = [index for index in indices if index in found]
+        if not indices:
+            return None
         pictures = [self.view(self.train.image(index), draw.getrandbits(62)) for index in indices]
-        texts = [draw.choice(self.train.items(index)).text for index in indices]
+        texts = [draw.choice(found[index]).text for index in indices]
         return RetrievalBatch(
             task=self.name,
             images=stacked(pictures),
@@ -86,18 +113,25 @@ class RetrievalTask:
 
     @torch.no_grad()
     def evaluate(self, model: Generalist) -> dict[str, float]:
-        """Recall at 1, 5 and 10 in both directions."""
+        """Recall at 1, 5 and 10 in both directions.
+
+        Raises:
+            ValueError: No held-out picture has a caption.
+        """
         x: list[Tensor] = []
         y: list[Tensor] = []
         owner: list[int] = []
-        for start in range(0, len(self.val), _EVALUATION_BATCH):
-            rows = range(start, min(start + _EVALUATION_BATCH, len(self.val)))
+        scored = self.scored()
+        for start in range(0, len(scored), _EVALUATION_BATCH):
+            rows = scored[start : start + _EVALUATION_BATCH]
             pictures = seen_by(model, [self.view.plain(self.val.image(row)) for row in rows])
             x.append(model.embed_images(model.encode_image(pictures), MATCHING))
-            texts = [(row, item.text) for row in rows for item in self.val.items(row)]
+            texts = [
+                (place, item.text) for place, row in enumerate(rows, start) for item in self.val.items(row)
+            ]
             tokens = self.tokenizer.encode([text for _, text in texts], max_length=self.max_length)
             y.append(model.embed_texts(tokens.to(model.device), MATCHING))
-            owner.extend(row for row, _ in texts)
+            owner.extend(place for place, _ in texts)
         scores = model.readout.logits(torch.cat(x), torch.cat(y), "retrieval")
         report = score_retrieval(scores, owner)
         directions = {
@@ -108,6 +142,30 @@ class RetrievalTask:
         }
         mean = (report.image_to_text.at5 + report.text_to_image.at5) / 2
         return {"recall5": mean, **{f"{name}_at5": found.at5 for name, found in directions.items()}}
+
+    def scored(self) -> list[int]:
+        """Held-out pictures that are scored, the same in every evaluation: those with captions.
+
+        Raises:
+            ValueError: None has a caption.
+        """
+        captioned = (row for row in drawn_pictures(len(self.val)) if self.val.items(row))
+        rows = sorted(islice(captioned, self.evaluate_most or None))
+        if not rows:
+            raise ValueError(f"no held-out picture of the task {self.name} has a caption; check its data")
+        return rows
+
+    def settings(self) -> dict[str, Any]:
+        """Size of the pictures that are compared with texts."""
+        return {"embed_size": self.view.size}
+
+    def trivial(self) -> dict[str, float]:
+        """Figures of pictures and texts in random order."""
+        scored = self.scored()
+        owner = [place for place, row in enumerate(scored) for _ in self.val.items(row)]
+        report = score_retrieval(torch.zeros(len(scored), len(owner)), owner)
+        chance = report.chance_image_to_text.at5, report.chance_text_to_image.at5
+        return {"recall5": sum(chance) / 2, "image_to_text_at5": chance[0], "text_to_image_at5": chance[1]}
 
 
 def matching_texts(indices: list[int], texts: list[str]) -> Tensor | None:

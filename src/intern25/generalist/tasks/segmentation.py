@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,12 +15,13 @@ from intern25.data.resizing import SegmentationPreprocessing
 from intern25.data.segmentation.augmentation import SegmentationAugmentation
 from intern25.data.segmentation.images import SemanticImages
 from intern25.evaluation.semantic import evaluate_segmentation
+from intern25.evaluation.trivial_maps import MajorityMap
 from intern25.generalist.closed_lists import ListSegmenter
 from intern25.generalist.dense_head import dense_head_losses, dense_logits
 from intern25.generalist.model import Generalist
 from intern25.generalist.routing import DENSE
 from intern25.generalist.tasks.batch import TaskBatch
-from intern25.generalist.tasks.first_pictures import first_pictures, scored_names
+from intern25.generalist.tasks.first_pictures import TRIVIAL_PICTURES, first_pictures, scored_names
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 
 DICE_WEIGHT = 0.5
@@ -115,3 +117,14 @@ class SegmentationTask:
             )
             figures[f"miou_{language}"] = report.mean_iou
         return figures
+
+    def settings(self) -> dict[str, Any]:
+        """Transform of the pictures whose pixels are named."""
+        return {"segmentation": self.preprocessing}
+
+    def trivial(self) -> dict[str, float]:
+        """Figures of the class that is most frequent at each place."""
+        val = first_pictures(self.val, self.evaluate_most)
+        most = first_pictures(self.train, TRIVIAL_PICTURES)
+        score = MajorityMap.of(most).score(val).mean_iou
+        return {f"miou_{language}": score for language in scored_names(self._names, self.evaluate_most)}

@@ -37,6 +37,24 @@ class TrainingTask(Protocol):
 
 
 @runtime_checkable
+class TaskWithTrivialAnswer(Protocol):
+    """A task that knows what can be reached without a look at the pictures."""
+
+    def trivial(self) -> dict[str, float]:
+        """Return figures of an answer without a model, by the names that ``evaluate`` gives them."""
+        ...
+
+
+@runtime_checkable
+class TaskWithSettings(Protocol):
+    """A task that says how its pictures are seen, so that a trained model is used as it has learnt."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return fields of :class:`intern25.data.generalist_settings.GeneralistSettings`."""
+        ...
+
+
+@runtime_checkable
 class TaskWithParameters(Protocol):
     """A task whose loss has parameters of its own, which train with the model and are not saved with it."""
 

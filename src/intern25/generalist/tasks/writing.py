@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +26,7 @@ from intern25.generalist.model import Generalist
 from intern25.generalist.routing import ANSWERING, MATCHING
 from intern25.generalist.tasks.batch import TaskBatch, seen_by, stacked
 from intern25.generalist.tasks.questions import QuestionSource
+from intern25.generalist.tasks.trivial_answers import trivial_answers
 from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 from intern25.generalist.writing import written_answers
 
@@ -212,13 +214,30 @@ class WritingTask:
             prompts = self.tokenizer.encode([q.text for _, q in asked], max_length=MAX_PROMPT)
             prompts = prompts.to(model.device)
             questions.extend(q for _, q in asked)
-            written.extend(written_answers(model, features, prompts, self.tokenizer, self.generation))
+            answers = written_answers(model, features, prompts, self.tokenizer, self.generation)
+            written.extend(answer.text for answer in answers)
             if names is not None:
                 chosen.extend(self._choose(model, features, prompts, names))
         figures = self.metric(questions, written)
         if chosen:
             figures |= {f"chosen_{name}": value for name, value in self.metric(questions, chosen).items()}
         return figures
+
+    def settings(self) -> dict[str, Any]:
+        """Size of the pictures that are described, read or asked about; none without questions."""
+        asked = (q for row in range(len(self.train)) for q in self.train.questions(row, _EVALUATION_SEED))
+        first = next(asked, None)
+        if first is None:
+            return {}
+        if first.kind in ("caption", "read"):
+            return {f"{first.kind}_size": self.view.size}
+        return {"ask_sizes": (self.view.size,)}
+
+    def trivial(self) -> dict[str, float]:
+        """Figures of the most frequent answer, and of the best guess from the question alone."""
+        number = min(self.evaluate_most or len(self.val), len(self.val))
+        asked = [q for row in range(number) for q in self.val.questions(row, _EVALUATION_SEED + row)]
+        return trivial_answers(self.train, asked, self.metric, _EVALUATION_SEED)
 
     def _embedded_candidates(self, model: Generalist) -> Tensor | None:
         """``(C, d)``; None without candidates."""

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import ClassVar, Literal
 
 from intern25.training.run_config import RunConfig, check_minimum, check_share
 
@@ -12,6 +14,17 @@ from intern25.training.run_config import RunConfig, check_minimum, check_share
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeneralistTrainConfig(RunConfig):
     """What a generalist learns from, how long, and how the tasks share the updates."""
+
+    UNUSED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "epochs": "its length is updates",
+            "batch_size": "each task has its own, which batch_scale multiplies",
+            "layer_decay": "the image encoder learns at backbone_lr_mul of the rate, all of it",
+            "drop_path": "stochastic depth is the architecture's",
+            "eval_every": "evaluations come every eval_updates",
+            "sync_batch_norm": "the model has no batch norm",
+        }
+    )
 
     data: str = ""
     """Folder of data packs (zip files or folders); or your own data, one path for all tasks or one a task:
@@ -67,8 +80,9 @@ class GeneralistTrainConfig(RunConfig):
     """Loss of the features in the task pretrain."""
 
     def __post_init__(self) -> None:
-        # JSON has no tuples: lists come back from a saved config.
-        object.__setattr__(self, "tasks", tuple(self.tasks))
+        # JSON has no tuples: lists come back from a saved config. --tasks vqa,retrieval is one word.
+        names = [name.strip() for part in self.tasks for name in part.split(",")]
+        object.__setattr__(self, "tasks", tuple(name for name in names if name))
         RunConfig.__post_init__(self)
         check_minimum(
             self,

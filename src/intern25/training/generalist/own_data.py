@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from intern25.training.generalist.mixture import Mixture, MixturePart
 from intern25.training.generalist.own import labelled, texts
+from intern25.training.generalist.own.language import language
 from intern25.training.generalist.own.pretraining import pretrain
 from intern25.training.generalist.own.settings import OwnSettings
 
@@ -25,6 +26,7 @@ KINDS: Mapping[str, Callable[[str, str, OwnSettings], MixturePart]] = MappingPro
         "vqa": texts.vqa,
         "read": texts.read,
         "reason": texts.reason,
+        "language": language,
         "pretrain": pretrain,
     }
 )

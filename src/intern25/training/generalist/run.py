@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from intern25.data.generalist_settings import SETTINGS
 from intern25.data.seeding import derive_seed
 from intern25.generalist.files import save_generalist
 from intern25.generalist.model import Generalist
@@ -20,7 +21,13 @@ from intern25.generalist.tasks.task import TaskWithParameters
 from intern25.training.generalist.config import GeneralistTrainConfig
 from intern25.training.generalist.loader import MixtureBatches, mixture_loader
 from intern25.training.generalist.mixture import Mixture
-from intern25.training.generalist.start import starting_model, trained_share
+from intern25.training.generalist.start import (
+    saved_tokenizer,
+    starting_model,
+    starting_settings,
+    trained_share,
+)
+from intern25.training.generalist.trained_settings import trained_settings
 from intern25.training.memory import keep_freed_memory
 from intern25.training.parameter_rules import ParameterRule, downstream_rules
 from intern25.training.progress import Reporter, Silent
@@ -154,6 +161,9 @@ class _GeneralistRun:
         self.accelerator = accelerator
         self.mixture = mixture
         self.tasks = TaskSchedule(mixture.shares, seed=derive_seed(config.seed, 5))
+        # Read now: at the end of a long run its starting weights may be elsewhere.
+        self.settings = trained_settings(mixture, starting_settings(config))
+        self.tokenizer = saved_tokenizer(config)
 
     @property
     def num_updates(self) -> int:
@@ -237,6 +247,8 @@ class _GeneralistRun:
         return {
             "updates": self.config.updates,
             "tasks": {part.task.name: [len(part.task), part.batch_size] for part in self.mixture.parts},
+            # One entry a task, so that a refused resume says which share is another.
+            **{f"share of {part.task.name}": part.share for part in self.mixture.parts},
             "schedule": self.config.schedule,
             "balance": self.config.balance,
             # Named where they are used, so that other runs stay what they were.
@@ -259,5 +271,11 @@ class _GeneralistRun:
         return {"score": sum(firsts) / len(firsts), **figures}
 
     def save(self, model: nn.Module, path: Path, extra: Mapping[str, str]) -> None:
-        """Write the weights with the run's settings."""
-        save_generalist(path, cast(MultiTaskModel, model).generalist, extra=extra)
+        """Write the weights with the run's settings and how the model is used."""
+        settings = {SETTINGS: self.settings.to_json()}
+        save_generalist(
+            path,
+            cast(MultiTaskModel, model).generalist,
+            tokenizer=self.tokenizer,
+            extra={**extra, **settings},
+        )

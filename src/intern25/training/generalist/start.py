@@ -6,12 +6,13 @@ from __future__ import annotations
 import dataclasses
 from typing import cast
 
-from intern25.generalist.files import has_text_core, load_generalist
+from intern25.data.generalist_settings import SETTINGS, GeneralistSettings
+from intern25.generalist.files import has_text_core, load_generalist, read_extra
 from intern25.generalist.language_core import LanguageCore, LanguageCoreConfig
 from intern25.generalist.language_tokenizer import LanguageTokenizer
 from intern25.generalist.model import Generalist
 from intern25.generalist.presets import GENERALISTS
-from intern25.generalist.prompt_tuning import prepare_prompt_tuning
+from intern25.generalist.prompt_tuning import name_classes, prepare_prompt_tuning
 from intern25.generalist.tasks.classification import ClassificationTask
 from intern25.generalist.tokenizer import Tokenizer
 from intern25.training.generalist.config import GeneralistTrainConfig
@@ -36,11 +37,13 @@ def starting_model(config: GeneralistTrainConfig, mixture: Mixture) -> Generalis
     model = _loaded(config) if config.pretrained else _fresh(config)
     if config.prompt_tuning:
         classes = {
-            part.task.name: len(part.task.classes)
+            part.task.name: part.task.classes
             for part in mixture.parts
             if isinstance(part.task, ClassificationTask)
         }
-        prepare_prompt_tuning(model, config.prompt_tuning, classes)
+        counts = {name: len(names) for name, names in classes.items()}
+        prepare_prompt_tuning(model, config.prompt_tuning, counts)
+        name_classes(model, classes)
     return model
 
 
@@ -55,6 +58,29 @@ def starting_tokenizer(config: GeneralistTrainConfig) -> Tokenizer:
         # It has the interface of our own.
         return cast(Tokenizer, LanguageTokenizer(config.text_core))
     return load_generalist(config.pretrained).tokenizer if config.pretrained else Tokenizer.packaged()
+
+
+def saved_tokenizer(config: GeneralistTrainConfig) -> Tokenizer | None:
+    """Return the tokenizer that the run's files must hold; None where the model tells it.
+
+    Raises:
+        ValueError: The weight file cannot be read.
+    """
+    if config.text_core or not config.pretrained or has_text_core(config.pretrained):
+        return None
+    tokenizer = load_generalist(config.pretrained).tokenizer
+    return None if tokenizer.to_json() == Tokenizer.packaged().to_json() else tokenizer
+
+
+def starting_settings(config: GeneralistTrainConfig) -> GeneralistSettings:
+    """Return the settings in the weight file that a run starts from; the usual ones where there are none.
+
+    Raises:
+        FileNotFoundError: The weight file is not there.
+        ValueError: It cannot be read, or its settings are none.
+    """
+    text = read_extra(config.pretrained).get(SETTINGS) if config.pretrained else None
+    return GeneralistSettings() if text is None else GeneralistSettings.from_json(text)
 
 
 def trained_share(model: Generalist) -> str:

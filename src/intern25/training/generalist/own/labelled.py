@@ -46,6 +46,7 @@ def classification(name: str, named: NamedSplits, settings: OwnSettings) -> Clas
         named.names,
         settings.tokenizer,
         view=PictureView(size=settings.square(128), min_scale=0.35, flip=0.5, jitter=0.3),
+        evaluate_most=settings.evaluate_most,
     )
 
 

@@ -37,7 +37,9 @@ def retrieval_task(
 ) -> RetrievalTask:
     """Task of captioned pictures."""
     view = PictureView(size=settings.square(128), min_scale=0.5, jitter=0.3, flip=0.5)
-    return RetrievalTask(name, train, val, settings.tokenizer, view=view)
+    return RetrievalTask(
+        name, train, val, settings.tokenizer, view=view, evaluate_most=settings.evaluate_most
+    )
 
 
 def caption_splits(

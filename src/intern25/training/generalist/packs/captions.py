@@ -60,5 +60,6 @@ def retrieval(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         val[0],
         settings.tokenizer,
         view=PictureView(size=(128, 128), min_scale=0.5, jitter=0.3, flip=0.5),
+        evaluate_most=settings.evaluate_most,
     )
     return MixturePart(task=task, batch_size=64, share=0.5)

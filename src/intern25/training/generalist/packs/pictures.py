@@ -38,6 +38,7 @@ def classify(name: str, pack: str, size: int, batch: int, share: float, **view: 
             settings.tokenizer,
             view=PictureView(size=(size, size), **view),
             mix=mix,
+            evaluate_most=settings.evaluate_most,
         )
         return MixturePart(task=task, batch_size=batch, share=share)
 

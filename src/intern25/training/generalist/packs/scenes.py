@@ -90,6 +90,7 @@ def retrieval(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         SceneCaptions(val),
         settings.tokenizer,
         view=PictureView(size=(128, 128), jitter=0.15),
+        evaluate_most=settings.evaluate_most,
     )
     return MixturePart(task=task, batch_size=48, share=0.2)
 
