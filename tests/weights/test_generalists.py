@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from intern25.generalist.files import save_generalist
+from intern25.generalist.files import load_generalist, save_generalist
 from intern25.generalist.model import Generalist
+from intern25.generalist.tokenizer import train_tokenizer
 from intern25.weights.catalog import find_card, list_models
+from intern25.weights.convert import convert
 from intern25.weights.create import create_model
 from intern25.weights.generalists import (
     GENERALIST_CARDS,
@@ -82,6 +84,21 @@ def test_what_generalists_do_not_have(tmp_path: Path) -> None:
     other = save_small_model(tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="is no weight file of a generalist"):
         create_model("intern25_tiny", pretrained=other)
+
+
+def test_conversion_keeps_all_that_a_file_says(tmp_path: Path) -> None:
+    source, half = tmp_path / "small.safetensors", tmp_path / "half.safetensors"
+    own = train_tokenizer(["red green blue"] * 4, 300)
+    save_generalist(source, small_generalist(), tokenizer=own, extra={"licence": "MIT"})
+    convert(source, half, dtype=torch.float16)
+    assert half.stat().st_size < 0.6 * source.stat().st_size
+    loaded = load_generalist(half)
+    assert loaded.tokenizer.to_json() == own.to_json()
+    assert loaded.extra == {"licence": "MIT"}
+    for name, tensor in small_generalist().state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[name], tensor.half().float()), name
+    with pytest.raises(ValueError, match="is a generalist, which is converted to layout='intern25' only"):
+        convert(source, tmp_path / "official.pth", layout="official")
 
 
 def test_cards_name_architectures() -> None:

@@ -20,6 +20,7 @@ from intern25.weights.architectures import ARCHITECTURES
 from intern25.weights.catalog import CARDS, find_card
 from intern25.weights.checkpoint import Checkpoint, read_checkpoint
 from intern25.weights.files import FileMetadata, metadata_to_header, stand_alone, write_tensors, write_whole
+from intern25.weights.generalists import is_generalist_file
 from intern25.weights.identify import classes_of, file_metadata, identify
 from intern25.weights.kinds import CLASSIFIERS, Blueprint, with_classes
 from intern25.weights.layouts import Layout, Recognised, from_ours, recognise, translate
@@ -40,7 +41,8 @@ def convert(
 ) -> None:
     """Convert a checkpoint of any layout; without ``dtype`` tensors keep every bit.
 
-    Uni-Perceiver's own files become ``layout="intern25"`` files of the tensors that the encoder needs.
+    Generalists keep all that their files say. Uni-Perceiver's own files become ``layout="intern25"`` files of
+    the tensors that the encoder needs.
 
     Args:
         source: File or folder, as for ``load_checkpoint``.
@@ -63,6 +65,10 @@ def convert(
     destination = Path(destination)
     _check_destination(destination, layout)
     checkpoint = read_checkpoint(source, prefer_ema=prefer_ema)
+    if is_generalist_file(checkpoint.path):
+        _check_own_layout(checkpoint, "generalist", layout, architecture)
+        write_tensors(destination, _all_cast(dict(checkpoint.tensors), dtype), dict(checkpoint.metadata))
+        return
     if holds_uni_perceiver(checkpoint):
         _convert_uni_perceiver(checkpoint, destination, layout, architecture, dtype)
         return
@@ -86,13 +92,17 @@ def _convert_uni_perceiver(
     dtype: torch.dtype | None,
 ) -> None:
     """An encoder of its own, which has no other layout and no architecture by name."""
-    if layout != "intern25" or architecture is not None:
-        raise ValueError(
-            f"{checkpoint.path} is a Uni-Perceiver, which is converted to layout='intern25' only, without "
-            f"architecture; layout={layout!r}, architecture={architecture!r}"
-        )
+    _check_own_layout(checkpoint, "Uni-Perceiver", layout, architecture)
     state = state_of(checkpoint)
     write_uni_perceiver(destination, state, _all_cast(state.tensors, dtype))
+
+
+def _check_own_layout(checkpoint: Checkpoint, kind: str, layout: Layout, architecture: str | None) -> None:
+    if layout != "intern25" or architecture is not None:
+        raise ValueError(
+            f"{checkpoint.path} is a {kind}, which is converted to layout='intern25' only, without "
+            f"architecture; layout={layout!r}, architecture={architecture!r}"
+        )
 
 
 def _all_cast(tensors: dict[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
