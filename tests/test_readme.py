@@ -27,6 +27,7 @@ from intern25.cli.evaluate_downstream import SegmentationOptions as EvaluateSegm
 from intern25.cli.info import InfoOptions
 from intern25.cli.main import COMMANDS
 from intern25.cli.search import IndexOptions, SearchOptions
+from intern25.cli.search_moments import MomentOptions
 from intern25.cli.segment import SegmentOptions
 from intern25.cli.train import DetectionOptions as TrainDetectionOptions
 from intern25.cli.train import SegmentationOptions as TrainSegmentationOptions
@@ -47,6 +48,7 @@ OPTIONS = {
     ("segment",): SegmentOptions,
     ("search",): SearchOptions,
     ("search", "index"): IndexOptions,
+    ("search", "moments"): MomentOptions,
     ("train", "classify"): TrainOptions,
     ("train", "detect"): TrainDetectionOptions,
     ("train", "segment"): TrainSegmentationOptions,
@@ -117,7 +119,7 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize(("where", "words"), [pytest.param(*row, id=row[0]) for row in command_lines()])
 def test_command_line_fits_its_options(where: str, words: list[str]) -> None:
-    depth = 2 if words[0] in ("train", "eval", "bench") or words[:2] == ["search", "index"] else 1
+    depth = 2 if words[0] in ("train", "eval", "bench") or tuple(words[:2]) in OPTIONS else 1
     assert words[0] in COMMANDS, where
     tyro.cli(OPTIONS[tuple(words[:depth])], args=words[depth:], config=(tyro.conf.FlagCreatePairsOff,))
 

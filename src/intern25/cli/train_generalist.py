@@ -61,7 +61,7 @@ class EvaluateGeneralistOptions:
     data: str
     """Folder of data packs."""
     model: str
-    """Weight file."""
+    """Weight file of a generalist, or its name."""
     tasks: tuple[str, ...] = ()
     """Names of tasks, or beginnings of them; empty = all that the data allow."""
     split: Literal["val", "test"] = "val"
@@ -108,8 +108,10 @@ def run_evaluation(arguments: Sequence[str]) -> int:
     from intern25.generalist.tasks.task import TaskWithTrivialAnswer
     from intern25.training.generalist.packs.settings import PackSettings
     from intern25.training.generalist.packs.tiny import tiny_mixture
+    from intern25.weights.generalists import generalist_path
 
-    loaded = load_generalist(options.model, text_core=options.text_core or None)
+    path = generalist_path(options.model) or options.model
+    loaded = load_generalist(path, text_core=options.text_core or None)
     settings = PackSettings(
         tokenizer=loaded.tokenizer,
         held_out=options.split,

@@ -58,8 +58,8 @@ GENERALIST_CARDS: Mapping[str, GeneralistCard] = MappingProxyType(
                 id="intern25_tiny",
                 architecture="intern25_tiny",
                 file="intern25_tiny.safetensors",
-                pretraining="trained from scratch on small public data sets; they are named in the file",
-                licence="research only, as CamVid is; each data set's licence is named in the file",
+                pretraining="Caltech-101 (image encoder), then 14 small data sets and rendered pictures",
+                licence="research only: NOTICE names the data sets with their licences",
             ),
         )
     }

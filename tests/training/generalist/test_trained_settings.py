@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from intern25.data.generalist_settings import SETTINGS, GeneralistSettings
@@ -29,8 +30,9 @@ from intern25.training.generalist.mixture import Mixture, MixturePart
 from intern25.training.generalist.packs.settings import PackSettings
 from intern25.training.generalist.packs.tiny import tiny_mixture
 from intern25.training.generalist.run import train_generalist
-from intern25.training.generalist.start import starting_settings
+from intern25.training.generalist.start import starting_model, starting_settings
 from intern25.training.generalist.trained_settings import trained_settings
+from intern25.weights.generalists import GeneralistCard
 from tests.generalist.small_model import small_generalist
 from tests.generalist.tasks.made_tasks import (
     TOKENIZER,
@@ -172,6 +174,16 @@ def test_a_file_keeps_its_own_tokenizer(tmp_path: Path) -> None:
     save_generalist(start, small_generalist(), tokenizer=own)
     result = train_generalist(run_of(tmp_path, "run", start), Mixture((part(classify()),)))
     assert load_generalist(result.output / "final.safetensors").tokenizer.to_json() == own.to_json()
+
+
+def test_a_run_starts_from_weights_by_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = tmp_path / "shipped.safetensors"
+    save_generalist(shipped, small_generalist(), extra={SETTINGS: replace(USUAL, classify_size=96).to_json()})
+    monkeypatch.setattr(GeneralistCard, "packaged_path", property(lambda card: shipped))
+    config = run_of(tmp_path, "run", Path("intern25_tiny"))
+    assert starting_settings(config).classify_size == 96
+    model = starting_model(config, Mixture((part(classify()),)))
+    assert torch.equal(model.special, load_generalist(shipped).model.special)
 
 
 def test_settings_that_are_none_are_told_before_the_training(tmp_path: Path) -> None:

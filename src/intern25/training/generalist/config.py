@@ -32,7 +32,7 @@ class GeneralistTrainConfig(RunConfig):
     model: str = "intern25_tiny"
     """Architecture."""
     pretrained: str = ""
-    """Generalist weights to start from; empty = none."""
+    """Generalist weights to start from, a name or a file; empty = none."""
     pretrained_backbone: str = "internimage_nano_caltech101"
     """Weights of the image encoder where there are no generalist weights; empty = fresh."""
     tasks: tuple[str, ...] = ()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import cast
 
 from intern25.data.generalist_settings import SETTINGS, GeneralistSettings
@@ -18,6 +19,7 @@ from intern25.generalist.tokenizer import Tokenizer
 from intern25.training.generalist.config import GeneralistTrainConfig
 from intern25.training.generalist.mixture import Mixture
 from intern25.weights.create import create_model
+from intern25.weights.generalists import generalist_path
 
 _OF_TEXT_CORE = ("text_core.", "text_projection.", "vocabulary_projection.")
 """Beginnings of the names of weights that fit one text core only."""
@@ -57,7 +59,7 @@ def starting_tokenizer(config: GeneralistTrainConfig) -> Tokenizer:
     if config.text_core:
         # It has the interface of our own.
         return cast(Tokenizer, LanguageTokenizer(config.text_core))
-    return load_generalist(config.pretrained).tokenizer if config.pretrained else Tokenizer.packaged()
+    return load_generalist(_file(config)).tokenizer if config.pretrained else Tokenizer.packaged()
 
 
 def saved_tokenizer(config: GeneralistTrainConfig) -> Tokenizer | None:
@@ -66,9 +68,9 @@ def saved_tokenizer(config: GeneralistTrainConfig) -> Tokenizer | None:
     Raises:
         ValueError: The weight file cannot be read.
     """
-    if config.text_core or not config.pretrained or has_text_core(config.pretrained):
+    if config.text_core or not config.pretrained or has_text_core(_file(config)):
         return None
-    tokenizer = load_generalist(config.pretrained).tokenizer
+    tokenizer = load_generalist(_file(config)).tokenizer
     return None if tokenizer.to_json() == Tokenizer.packaged().to_json() else tokenizer
 
 
@@ -79,7 +81,7 @@ def starting_settings(config: GeneralistTrainConfig) -> GeneralistSettings:
         FileNotFoundError: The weight file is not there.
         ValueError: It cannot be read, or its settings are none.
     """
-    text = read_extra(config.pretrained).get(SETTINGS) if config.pretrained else None
+    text = read_extra(_file(config)).get(SETTINGS) if config.pretrained else None
     return GeneralistSettings() if text is None else GeneralistSettings.from_json(text)
 
 
@@ -92,12 +94,17 @@ def trained_share(model: Generalist) -> str:
     return f"trained: {trained:,} of {total:,} parameters ({100 * trained / total:.2f} %)"
 
 
+def _file(config: GeneralistTrainConfig) -> Path:
+    """The weights to start from, which may be named by their id; what is no generalist's is refused later."""
+    return generalist_path(config.pretrained) or Path(config.pretrained)
+
+
 def _loaded(config: GeneralistTrainConfig) -> Generalist:
     if not config.text_core:
-        return load_generalist(config.pretrained).model
-    if not has_text_core(config.pretrained):
-        return with_text_core(load_generalist(config.pretrained).model, _core(config))
-    model = load_generalist(config.pretrained, text_core=config.text_core).model
+        return load_generalist(_file(config)).model
+    if not has_text_core(_file(config)):
+        return with_text_core(load_generalist(_file(config)).model, _core(config))
+    model = load_generalist(_file(config), text_core=config.text_core).model
     rank = model.text_core.config.lora_rank if isinstance(model.text_core, LanguageCore) else 0
     if config.lora not in (0, rank):
         raise ValueError(f"{config.pretrained} has LoRA of rank {rank}, not lora={config.lora}")
