@@ -29,6 +29,7 @@ from intern25.search import opening
 from intern25.search.index import SearchIndex
 from intern25.search.lock import IndexLock
 from intern25.weights.files import save_model
+from intern25.weights.generalists import GeneralistCard
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "bad-input.md"
 
@@ -263,6 +264,16 @@ def no_boxes(place: Place) -> list[str]:
     return ["search", "green", str(folder), "--model", "colors", "--boxes"]
 
 
+def no_packaged_model(place: Place) -> list[str]:
+    place.patch.setattr(GeneralistCard, "available", property(lambda card: False))
+    return ["search", "index", str(place.folder)]
+
+
+def moments(place: Place, *words: str) -> list[str]:
+    """Words that look for moments of a text file."""
+    return ["search", "moments", "green", place.file("text.mp4", b"hello, I am text"), *words]
+
+
 def generalist(place: Place, data: Path, *words: str) -> list[str]:
     """Words that train a generalist, without touching anything if they are refused."""
     output = str(place.folder / "should-not-exist")
@@ -409,7 +420,7 @@ CASES: dict[str, Callable[[Place], list[str]]] = {
     "search in an album that does not exist": lambda p: ["search", "green", str(p.folder / "none")],
     "index of an album that is a file": lambda p: index(p, p.picture),
     "album without an index": lambda p: ["search", "green", str(p.folder)],
-    "first index without a model": lambda p: ["search", "index", str(p.folder)],
+    "first index without a model": no_packaged_model,
     "index by a classifier": lambda p: ["search", "index", str(p.folder), "--model", str(p.weights)],
     "empty album": empty_album,
     "damaged picture in an album": lambda p: album_with(p, "cut.jpg", jpeg()[:-900]),
@@ -421,6 +432,12 @@ CASES: dict[str, Callable[[Place], list[str]]] = {
     "index of another model": other_model,
     "boxes of a model without regions": no_boxes,
     "moments of a video every zero seconds": lambda p: index(p, p.folder, "--every", "0"),
+    "moments of a file that is no video": moments,
+    "moments in a video that does not exist": lambda p: [
+        "search", "moments", "green", str(p.folder / "none.mp4")
+    ],
+    "moments above more than the best": lambda p: moments(p, "--threshold", "2"),
+    "moments apart by less than nothing": lambda p: moments(p, "--gap", "-1"),
     "training without data": lambda p: ["train", "classify"],
     "damaged picture in the training data": damaged_data,
     "training a detector without data": lambda p: ["train", "detect"],

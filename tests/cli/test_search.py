@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from tests.search.albums import save_color, save_video
-from tests.search.color_embedder import ColorEmbedder, HalvesEmbedder
+from tests.search.color_embedder import COLORS, ColorEmbedder, HalvesEmbedder
 from tests.search.small_clip import save_chinese_clip
+from tests.used_generalist import save_used_generalist
 
 from intern25.cli.main import main
-from intern25.search import SearchIndex, open_embedder, opening
+from intern25.search import SearchIndex, find_moments, open_embedder, opening
+from intern25.weights.generalists import GeneralistCard
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +108,59 @@ def test_damaged_files_are_named_one_by_one(album: Path, capsys: pytest.CaptureF
     lines = err.splitlines()
     assert [line.startswith("intern25: error: ") for line in lines] == [True, True, False]
     assert lines[-1] == "intern25: 2 of 6 pictures could not be read"
+
+
+def test_the_packaged_generalist_is_the_usual_model(
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = str(album / "v.mp4")
+    monkeypatch.setattr(GeneralistCard, "packaged_path", property(lambda card: tmp_path / "tiny.safetensors"))
+    for words in (["index", str(album)], ["moments", "红色的公交车", video]):
+        assert main(["search", *words]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "no model that searches comes with this version; name a model: intern25 search" in error
+    save_used_generalist(tmp_path / "tiny.safetensors")
+    assert main(["search", "index", str(album), "--device", "cpu"]) == 0
+    facts = SearchIndex.open(album / ".intern25").facts
+    assert facts is not None
+    assert (facts.model, facts.has_regions) == ("intern25_tiny", True)
+    capsys.readouterr()
+    assert main(["search", "moments", "红色的公交车", video, "--device", "cpu", "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    wanted = find_moments(video, "红色的公交车", open_embedder("intern25_tiny", device="cpu"))
+    assert found == [{"source": video, **moment.to_record()} for moment in wanted]
+    assert found
+
+
+@pytest.mark.usefixtures("by_color")
+def test_moments_of_a_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video = save_video(tmp_path / "clip.mp4", ["红", "green", "blue", "红"], seconds_each=3)
+    words = ["search", "moments", "红", str(video), "--model", "colors", "--every", "0.5"]
+    assert main(words) == 0
+    assert sorted(capsys.readouterr().out.splitlines()) == [
+        f"1.000  {video}  0:00.0-0:02.8  best 0:00.0",
+        f"1.000  {video}  0:08.8-0:12.0  best 0:09.5",
+    ]
+    assert main([*words, "--gap", "6.5"]) == 0
+    assert capsys.readouterr().out == f"1.000  {video}  0:00.0-0:12.0  best 0:00.0\n"
+    example = save_color(tmp_path / "example.png", "blue")
+    sheet = tmp_path / "page.png"
+    words = ["search", "moments", str(example), str(video), "--model", "colors", "--sheet", str(sheet)]
+    assert main(words) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{example} -> {sheet}"
+    with Image.open(sheet) as page:
+        assert page.size[0] == 272 + 16
+        middle = page.convert("RGB").getpixel((16 + 128, 136 + 96))
+        assert max(abs(a - b) for a, b in zip(middle, COLORS["blue"], strict=True)) < 15
+
+
+@pytest.mark.usefixtures("by_color")
+def test_an_index_that_no_longer_says_its_model(album: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "index", str(album), "--model", "halves"]) == 0
+    for path in (album / ".intern25" / "items.lance" / "_versions").iterdir():
+        path.write_bytes(b"")
+    capsys.readouterr()
+    assert main(["search", "index", str(album), "--rebuild"]) == 2
+    assert f"name one: intern25 search index {album} --rebuild --model MODEL" in capsys.readouterr().err
+    assert main(["search", "index", str(album), "--rebuild", "--model", "halves"]) == 0

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from intern25.data.images import ImageSource, read_image
+from intern25.data.images import ImageSource
 from intern25.search import opening
-from intern25.search.embedder import Embedder, RegionEmbedder, Vectors, checked_vectors
+from intern25.search.embedder import Embedder, RegionEmbedder, Vectors
 from intern25.search.lock import IndexLock
 from intern25.search.matches import Box, Candidate, Match, merged
-from intern25.search.reading import FileRead, reduced
+from intern25.search.query import check_query, embedded_query
+from intern25.search.reading import FileRead
 from intern25.search.schemas import IndexFacts, vectors_of
 from intern25.search.tables import Tables, is_url, remove_tables
 from intern25.search.update import Progress, Update, UpdateReport
@@ -155,8 +156,7 @@ class SearchIndex:
         """
         if top < 1:
             raise ValueError(f"top={top} must be 1 or more")
-        if isinstance(query, str) and not query.strip():
-            raise ValueError("the query is empty; write what to look for, or name a picture")
+        check_query(query)
         tables = self._opened()
         if boxes and not tables.facts.has_regions:
             raise ValueError(f"{tables.facts.model} embeds whole pictures: its index has no boxes")
@@ -181,12 +181,7 @@ class SearchIndex:
             self._embedder = opening.open_embedder(tables.facts.model, device=self.device)
         embedder = self._embedder
         _check_model(tables.facts, embedder, self.location)
-        if isinstance(query, str):
-            vectors = embedder.embed_texts([query])
-        else:
-            vectors = embedder.embed_images([reduced(read_image(query))])
-        vector: Vectors = checked_vectors(vectors, embedder, 1)[0]
-        return vector
+        return embedded_query(query, embedder)
 
 
 def checked_album(album: str | os.PathLike[str]) -> Path:

@@ -21,7 +21,10 @@ from intern25.search.fingerprint import fingerprint_of
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _NEEDED = ("get_image_features", "get_text_features")
-_KINDS = "name the folder or hub id of a CLIP, SigLIP or ChineseCLIP model, or open_clip:MODEL/WEIGHTS"
+_KINDS = (
+    "name a generalist or its weight file, the folder or hub id of a CLIP, SigLIP or ChineseCLIP model, or "
+    "open_clip:MODEL/WEIGHTS"
+)
 
 
 class TransformersEmbedder:
