@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -296,7 +297,20 @@ def generalists() -> str:
     return table(["millions of parameters", *parts, "all"], rows)
 
 
+def generalist_results(language: str) -> str:
+    """What the packaged generalist reaches beside answers without a look at the pictures."""
+    # Beside this script, which tests load from its path alone.
+    module = runpy.run_path(str(Path(__file__).with_name("generalist_figures.py")))
+    header = {
+        "en": ["test pictures unless it says validation", "intern25_tiny", "without a look"],
+        "zh": ["测试集（注明者为验证集）", "intern25_tiny", "不看图"],
+    }[language]
+    return table(header, module["rows"](language))
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "generalist results": lambda: generalist_results("en"),
+    "generalist results zh": lambda: generalist_results("zh"),
     "generalists": generalists,
     "models": models_en,
     "models zh": models_zh,

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.search.albums import save_color
-from tests.search.color_embedder import ColorEmbedder, HalvesEmbedder
 
 from intern25.demo.album import TOP, open_album, search_alike, search_words
 from intern25.demo.texts import EN
 from intern25.search import opening
+from tests.search.albums import save_color
+from tests.search.color_embedder import ColorEmbedder, HalvesEmbedder
 
 pytest.importorskip("lancedb")
 

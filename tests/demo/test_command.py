@@ -13,11 +13,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from tests.small_model import save_small_model
-from tests.used_generalist import save_used_generalist
 
 from intern25.cli.main import main
 from intern25.demo.texts import ZH
+from tests.small_model import save_small_model
+from tests.used_generalist import save_used_generalist
 
 
 def error_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:

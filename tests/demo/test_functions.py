@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.used_generalist import pictures, used_generalist
 
 from intern25.demo.asking import ask, describe
 from intern25.demo.finding import MODES, Found, Mode, find, usual_threshold
@@ -19,6 +18,7 @@ from intern25.demo.reading import clicked, marked, part_of, read
 from intern25.demo.texts import EN, TEXTS, ZH, Language, Texts
 from intern25.predictors import GeneralistPredictor
 from intern25.results import Detections, PanopticMap, SemanticMap
+from tests.used_generalist import pictures, used_generalist
 
 
 @pytest.fixture(scope="module")

@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
+from intern25.demo.inputs import sample_street
+from intern25.demo.texts import EN, ZH
+from intern25.predictors import GeneralistPredictor
 from tests.demo.browser import CHROMIUM, DRIVER, Browser
 from tests.demo.test_command import free_port
 from tests.search.albums import save_color
 from tests.search.color_embedder import HalvesEmbedder
 from tests.used_generalist import used_generalist
-
-from intern25.demo.inputs import sample_street
-from intern25.demo.texts import EN, ZH
-from intern25.predictors import GeneralistPredictor
 
 gradio = pytest.importorskip("gradio")
 

@@ -7,12 +7,12 @@ from fractions import Fraction
 from pathlib import Path
 
 from PIL import Image
-from tests.search.color_embedder import COLORS
 
 from intern25.data.video import write_video
 from intern25.search.index import SearchIndex
 from intern25.search.schemas import vectors_of
 from intern25.search.tables import Tables
+from tests.search.color_embedder import COLORS
 
 Row = tuple[str, str, float | None, int, int, tuple[float, ...]]
 

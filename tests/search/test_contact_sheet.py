@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.search.albums import save_color, save_video
-from tests.search.color_embedder import COLORS
 
 from intern25.drawing.fonts import find_chinese_font
 from intern25.search.contact_sheet import ContactSheet
 from intern25.search.matches import Match
+from tests.search.albums import save_color, save_video
+from tests.search.color_embedder import COLORS
 
 # The middles of the first two thumbnails below a line of text, and of the third.
 MIDDLES = [(16 + 128, 56 + 96), (16 + 272 + 128, 56 + 96), (16 + 2 * 272 + 128, 56 + 96)]

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.search.small_clip import SIDE, save_chinese_clip, save_clip, save_siglip
 from torch import nn
 
 from intern25.search import open_embedder
 from intern25.search.fingerprint import fingerprint_of
+from tests.search.small_clip import SIDE, save_chinese_clip, save_clip, save_siglip
 
 SAVERS = {"clip": save_clip, "chinese_clip": save_chinese_clip, "siglip": save_siglip}
 TEXTS = ["红色的公交车", "a red bus", "a long text, longer than the model can read at once: cut off"]

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.used_generalist import SETTINGS, pictures, save_used_generalist
 
 from intern25.cli.main import main
 from intern25.data.generalist_settings import SETTINGS as ENTRY
@@ -23,6 +22,7 @@ from intern25.search.fingerprint import fingerprint_of, fingerprint_of_file
 from intern25.search.generalist_embedder import GeneralistEmbedder
 from intern25.search.reading import LARGEST_SIDE
 from intern25.weights.generalists import GeneralistCard
+from tests.used_generalist import SETTINGS, pictures, save_used_generalist
 
 TEXTS = ["红色的公交车", "可爱毛绒绒的照片", "a red bus"]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.search.albums import save_color, save_video
-from tests.search.color_embedder import COLORS, ColorEmbedder, HalvesEmbedder, histogram
 
 from intern25.search import schemas
 from intern25.search import tables as tables_module
 from intern25.search.embedder import Pixels, Vectors
 from intern25.search.index import SearchIndex
 from intern25.search.tables import Tables
+from tests.search.albums import save_color, save_video
+from tests.search.color_embedder import COLORS, ColorEmbedder, HalvesEmbedder, histogram
 
 
 class NoiseEmbedder:

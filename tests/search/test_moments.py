@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tests.search.albums import save_color, save_video
-from tests.search.color_embedder import ColorEmbedder
 
 from intern25.data.video import VideoReadError, picture_at
 from intern25.evaluation.moments import moment_recall
@@ -23,6 +21,8 @@ from intern25.search import Moment, find_moments
 from intern25.search.embedder import Pixels, Vectors
 from intern25.search.moments import FrameScores, moments_of, smoothed
 from intern25.search.reading import Shown
+from tests.search.albums import save_color, save_video
+from tests.search.color_embedder import ColorEmbedder
 
 Span = tuple[float, float, float, float]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.search.albums import save_video
-from tests.search.color_embedder import COLORS
 
 from intern25.data.images import ImageReadError, read_image
 from intern25.data.video import VideoReadError, picture_at, read_frames
 from intern25.search.album import AlbumFile
 from intern25.search.reading import LARGEST_SIDE, read_ahead, read_picture, video_moments
+from tests.search.albums import save_video
+from tests.search.color_embedder import COLORS
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

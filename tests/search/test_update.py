@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.search.albums import rows_of, save_color, save_video
-from tests.search.color_embedder import COLORS, ColorEmbedder, HalvesEmbedder
 
 from intern25.search import rows as rows_module
 from intern25.search.embedder import Pixels, Vectors
 from intern25.search.index import SearchIndex
 from intern25.search.tables import Tables
+from tests.search.albums import rows_of, save_color, save_video
+from tests.search.color_embedder import COLORS, ColorEmbedder, HalvesEmbedder
 
 ROOT = Path(__file__).resolve().parents[2]
 

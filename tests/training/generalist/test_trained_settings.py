@@ -106,12 +106,14 @@ def test_the_largest_share_decides_and_all_sizes_of_questions_count() -> None:
     small, large = classify(), classify()
     small.view, small.name = view(32, 32), "small"
     large.view, large.name = view(96, 96), "large"
-    sizes = [asked((64, 64), "a"), asked((96, 64), "b"), asked((64, 64), "c")]
+    sizes = [part(asked((64, 64), "a")), part(asked((96, 64), "b"), 1.5), part(asked((64, 64), "c"))]
     for share, size in ((0.5, 96), (1.0, 32), (2.0, 32)):
-        mixture = Mixture((part(small, share), part(large, 1.0), *map(part, sizes)))
+        mixture = Mixture((part(small, share), part(large, 1.0), *sizes))
         found = trained_settings(mixture, USUAL)
         assert found.classify_size == size
-        assert found.ask_sizes == ((64, 64), (96, 64))
+        assert set(found.ask_sizes) == {(64, 64), (96, 64)}
+    rare = part(asked((160, 128), "d"), 1.0)  # beside 2.0 at (64, 64)
+    assert set(trained_settings(Mixture((*sizes, rare)), USUAL).ask_sizes) == {(64, 64), (96, 64)}
 
 
 def test_what_no_task_says_stays_as_it_was() -> None:
@@ -214,7 +216,7 @@ def test_the_packs_are_used_as_they_are_learnt(shared_root: Path) -> None:
     names = ("classify_signs_cn", "caption", "retrieval", "vqa", "reasoning", "drive", "read_words")
     mixture = tiny_mixture(shared_root / "data", settings, tasks=names)
     found = trained_settings(mixture, USUAL)
-    assert set(found.ask_sizes) == {(96, 96), (128, 160), (64, 256), (192, 256), (288, 384), (128, 128)}
+    assert set(found.ask_sizes) == {(96, 96), (64, 256), (128, 128)}
     assert (found.classify_size, found.read_size, found.caption_size) == (64, (48, 256), (128, 128))
     # And what is scored during the training is no more than was asked for.
     scored = [len(p.task.scored()) for p in mixture.parts if hasattr(p.task, "scored")]

@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from typing import Any
 
 from intern25.data.generalist_settings import GeneralistSettings
+from intern25.data.resizing import Size
 from intern25.generalist.tasks.task import TaskWithSettings
 from intern25.training.generalist.mixture import Mixture
+
+RARE = 0.6
+"""Share of the updates of the most usual size of questions, below which another size is rare."""
 
 
 def trained_settings(mixture: Mixture, start: GeneralistSettings) -> GeneralistSettings:
@@ -17,7 +22,8 @@ def trained_settings(mixture: Mixture, start: GeneralistSettings) -> GeneralistS
     Convention:
         - where several tasks say a field, the one with the largest share of the updates decides, of equals
           the first.
-        - ``ask_sizes`` are those of all tasks with questions.
+        - ``ask_sizes`` are those of the tasks with questions, without the rare ones: a size that one data set
+          alone was shown at tells the model which data set to answer for.
         - a field that no task says stays as it was at the start.
 
     Args:
@@ -25,12 +31,14 @@ def trained_settings(mixture: Mixture, start: GeneralistSettings) -> GeneralistS
         start: Settings of the weights that the training started from.
     """
     fields: dict[str, Any] = {}
-    sizes: list[tuple[int, int]] = []
+    sizes: defaultdict[Size, float] = defaultdict(float)
     for part in sorted(mixture.parts, key=lambda part: -part.share):
         if isinstance(part.task, TaskWithSettings):
             said = part.task.settings()
-            sizes += said.pop("ask_sizes", ())
+            for size in said.pop("ask_sizes", ()):
+                sizes[size] += part.share
             fields = {**said, **fields}
     if sizes:
-        fields["ask_sizes"] = tuple(dict.fromkeys(sizes))
+        least = RARE * max(sizes.values())
+        fields["ask_sizes"] = tuple(size for size, share in sizes.items() if share >= least)
     return dataclasses.replace(start, **fields)
