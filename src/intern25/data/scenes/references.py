@@ -9,9 +9,10 @@ import numpy as np
 
 from intern25.data.multimodal.records import Language, Reference
 from intern25.data.scenes.facts import Facts
+from intern25.data.scenes.naming import colored_name, sign_name
 from intern25.data.scenes.rendering import View, VisibleObject
 from intern25.data.scenes.scene import Scene, SceneObject
-from intern25.data.scenes.words import LAMPS_ZH, SIGNS, choose, color_name, either, kind_name
+from intern25.data.scenes.words import LAMPS_ZH, choose, either, kind_name
 
 
 def references(
@@ -55,22 +56,11 @@ def _expressions(facts: Facts, target: VisibleObject, language: Language) -> Ite
     if thing.color is None or not facts.colors_show:
         return
     same = [v for v in alike if facts.thing(v).color == thing.color]
-    colored = _colored(thing, language)
+    colored = colored_name(thing, language)
     if not same:
         yield either(language, f"the {colored}", colored)
     if same or len(alike) > 1:
         yield from _by_place(facts, target, same, colored, language)
-
-
-def _colored(thing: SceneObject, language: Language) -> str:
-    assert thing.color is not None
-    color = color_name(thing.color, language)
-    if thing.kind == "person":
-        return either(language, f"person in {color}", f"穿{color}衣服的人")
-    name = kind_name(thing.kind, language)
-    return either(
-        language, f"{color} {name}", f"{color}{name}" if color.endswith("色") else f"{color}的{name}"
-    )
 
 
 def _special_name(thing: SceneObject, language: Language) -> str | None:
@@ -78,14 +68,7 @@ def _special_name(thing: SceneObject, language: Language) -> str | None:
     if thing.light is not None and thing.light.shape != "pedestrian":
         color = thing.light.color
         return either(language, f"{color} traffic light", LAMPS_ZH[color])
-    if thing.sign is None:
-        return None
-    if thing.sign.kind == "speed limit":
-        return either(language, f"speed limit {thing.sign.limit} sign", f"限速{thing.sign.limit}标志")
-    if thing.sign.kind == "direction":
-        return either(language, "direction sign", "指路牌")
-    english, chinese = SIGNS[thing.sign.kind]
-    return either(language, f"{english[0]} sign", f"{chinese[0]}标志")
+    return None if thing.sign is None else sign_name(thing.sign, language)
 
 
 def _by_place(

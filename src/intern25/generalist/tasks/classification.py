@@ -107,20 +107,7 @@ class ClassificationTask:
 
     def losses(self, model: Generalist, batch: ClassificationBatch) -> dict[str, Tensor]:
         """Cross entropy with label smoothing."""
-        features = model.encode_image(batch.pictures)
-        x = model.embed_images(features, MATCHING)
-        y = model.embed_texts(batch.names, MATCHING)
-        logits = self.logits(model, x, y)
-        loss = F.cross_entropy(logits, batch.targets, label_smoothing=LABEL_SMOOTHING)
-        if batch.share < 1:
-            other = F.cross_entropy(logits, batch.others, label_smoothing=LABEL_SMOOTHING)
-            loss = batch.share * loss + (1 - batch.share) * other
-        return {"classification": loss}
-
-    def logits(self, model: Generalist, x: Tensor, y: Tensor) -> Tensor:
-        """``(N, K)`` of pictures ``(N, d)`` and names ``(K, d)``, with the head of prompt tuning if any."""
-        cosines = model.readout.logits(x, y, "classification")
-        return tuned_logits(model, self.name, cosines, x).float()
+        return {"classification": classification_loss(model, batch)}
 
     @torch.no_grad()
     def evaluate(self, model: Generalist) -> dict[str, float]:
@@ -134,7 +121,8 @@ class ClassificationTask:
         x, labels = torch.cat(parts), torch.tensor(images.labels, device=model.device)
         figures = {}
         for language, names in self._names.items():
-            scores = self.logits(model, x, model.embed_texts(names.to(model.device), MATCHING))
+            y = model.embed_texts(names.to(model.device), MATCHING)
+            scores = class_logits(model, self.name, x, y)
             figures[f"top1_{language}"] = float((scores.argmax(dim=1) == labels).float().mean())
             right = labels == torch.arange(len(self.classes), device=model.device)[:, None]
             figures[f"precision10_{language}"] = score_name_search(scores.T, right).precision.at10
@@ -156,6 +144,22 @@ class ClassificationTask:
         shares = torch.bincount(labels, minlength=len(self.classes)).double() / len(labels)
         top1, precision = float((labels == frequent).double().mean()), float(shares.mean())
         return {f"top1_{x}": top1 for x in self._names} | {f"precision10_{x}": precision for x in self._names}
+
+
+def classification_loss(model: Generalist, batch: ClassificationBatch) -> Tensor:
+    """Cross entropy over class names, with label smoothing, weighed by what is seen of two mixed pictures."""
+    x = model.embed_images(model.encode_image(batch.pictures), MATCHING)
+    logits = class_logits(model, batch.task, x, model.embed_texts(batch.names, MATCHING))
+    loss = F.cross_entropy(logits, batch.targets, label_smoothing=LABEL_SMOOTHING)
+    if batch.share < 1:
+        other = F.cross_entropy(logits, batch.others, label_smoothing=LABEL_SMOOTHING)
+        loss = batch.share * loss + (1 - batch.share) * other
+    return loss
+
+
+def class_logits(model: Generalist, task: str, x: Tensor, y: Tensor) -> Tensor:
+    """``(N, K)`` of pictures ``(N, d)`` and names ``(K, d)``, with the head of prompt tuning if any."""
+    return tuned_logits(model, task, model.readout.logits(x, y, "classification"), x).float()
 
 
 def _pixels(images: LabelledImages, index: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -20,6 +20,8 @@ from intern25.data.scenes.captions import describe, statements
 from intern25.data.scenes.classes import OBJECT_CLASSES, SEMANTIC_CLASSES, VOID
 from intern25.data.scenes.dataset import StreetScenes
 from intern25.data.scenes.driving import questions
+from intern25.data.scenes.facts import Facts
+from intern25.data.scenes.naming import FULL_NAMES, full_name
 from intern25.data.scenes.references import references
 from intern25.data.scenes.rendering import View
 from intern25.data.scenes.scene import Scene
@@ -28,6 +30,8 @@ from intern25.data.segmentation.batch import IGNORED
 
 Pixels = NDArray[np.uint8]
 _KEPT_VIEWS = 64
+_POSTED = ("traffic light", "traffic sign")
+_AROUND, _LEAST_WINDOW = 1.8, 48
 _VERDICTS: dict[Language, tuple[str, str]] = {"en": ("false", "true"), "zh": ("错", "对")}
 TRUE_OR_FALSE: dict[Language, str] = {"en": "true or false: {}", "zh": "对还是错：{}"}
 """How a statement is put as a question."""
@@ -162,6 +166,48 @@ class SceneRegions(_Scenes):
         """Class of each pixel, 255 where it has none."""
         semantic = self._seen(index)[1].semantic
         return np.where(semantic == VOID, np.uint8(IGNORED), semantic)
+
+
+class SceneThings(_Scenes):
+    """Windows around clearly seen things and their full names; implements ``NamedParts``.
+
+    Args:
+        scenes: The scenes.
+        count: Most things of a scene: lights and signs before others.
+    """
+
+    def __init__(self, scenes: StreetScenes, *, count: int = 4) -> None:
+        super().__init__(scenes)
+        self.count = count
+
+    @property
+    def classes(self) -> ClassNames:
+        """All full names."""
+        return FULL_NAMES
+
+    def parts(self, index: int, seed: int) -> Sequence[tuple[Pixels, int]]:
+        """Return windows of a scene, each with the number of its thing's name."""
+        scene, view = self._seen(index)
+        facts = Facts(scene, view)
+        order = np.random.default_rng(derive_seed(seed, index)).permutation(len(facts.clear)).tolist()
+        seen = sorted(
+            (facts.clear[place] for place in order), key=lambda v: facts.thing(v).kind not in _POSTED
+        )
+        names = [full_name(facts, thing, "en") for thing in seen]
+        return [
+            (_window(view.image, thing.box), FULL_NAMES.en.index(name))
+            for thing, name in zip(seen, names, strict=True)
+            if name is not None
+        ][: self.count]
+
+
+def _window(image: Pixels, box: tuple[float, float, float, float]) -> Pixels:
+    """Square around a box, moved into the picture where it would leave it."""
+    left, top, right, bottom = box
+    side = round(min(max(_AROUND * max(right - left, bottom - top), _LEAST_WINDOW), *image.shape[:2]))
+    x = round(min(max((left + right - side) / 2, 0), image.shape[1] - side))
+    y = round(min(max((top + bottom - side) / 2, 0), image.shape[0] - side))
+    return image[y : y + side, x : x + side]
 
 
 class SceneReferences(_Scenes):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from intern25.data.multimodal.records import Question
-from intern25.data.picture_views import PictureView
+from intern25.data.picture_views import PictureView, Size
 from intern25.data.seeding import derive_seed
 from intern25.generalist.features import ImageFeatures
 from intern25.generalist.generation import Generation
@@ -66,6 +66,8 @@ class WritingTask:
         val: Held-out ones.
         tokenizer: Turns text into tokens.
         view: What the model sees of a picture.
+        other_sizes: Sizes that a batch takes as often as that of the view, so that the size does not tell
+            what the picture is.
         metric: Judges written answers.
         questions_per_picture: Most questions of one picture in a batch.
         regions: Proposals that the decoder sees beside the global tokens.
@@ -87,6 +89,7 @@ class WritingTask:
         tokenizer: Tokenizer,
         *,
         view: PictureView,
+        other_sizes: Sequence[Size] = (),
         metric: Metric,
         questions_per_picture: int = 1,
         regions: int = 0,
@@ -102,6 +105,7 @@ class WritingTask:
         self.val = val
         self.tokenizer = tokenizer
         self.view = view
+        self.other_sizes = tuple(other_sizes)
         self.metric = metric
         self.questions_per_picture = questions_per_picture
         self.regions = regions
@@ -114,6 +118,11 @@ class WritingTask:
 
     def __len__(self) -> int:
         return len(self.train)
+
+    @property
+    def views(self) -> tuple[PictureView, ...]:
+        """What the model sees of a picture, one of them in each batch."""
+        return (self.view, *(replace(self.view, size=size) for size in self.other_sizes))
 
     def batch(self, indices: list[int], seed: int) -> WritingBatch:
         """Make a training batch of pictures with some of their questions.
@@ -132,6 +141,7 @@ class WritingTask:
 
     def _drawn_batch(self, indices: list[int], seed: int) -> WritingBatch | None:
         draw = random.Random(seed)
+        view = draw.choice(self.views)
         pictures: list[Tensor] = []
         questions: list[Question] = []
         owner: list[int] = []
@@ -142,7 +152,7 @@ class WritingTask:
             chosen = draw.sample(found, min(self.questions_per_picture, len(found)))
             owner.extend([len(pictures)] * len(chosen))
             questions.extend(chosen)
-            pictures.append(self.view(self.train.image(index), draw.getrandbits(62)))
+            pictures.append(view(self.train.image(index), draw.getrandbits(62)))
         return self._batch(pictures, owner, questions, draw) if questions else None
 
     def _batch(
@@ -231,7 +241,7 @@ class WritingTask:
             return {}
         if first.kind in ("caption", "read"):
             return {f"{first.kind}_size": self.view.size}
-        return {"ask_sizes": (self.view.size,)}
+        return {"ask_sizes": tuple(view.size for view in self.views)}
 
     def trivial(self) -> dict[str, float]:
         """Figures of the most frequent answer, and of the best guess from the question alone."""

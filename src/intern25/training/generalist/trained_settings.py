@@ -35,8 +35,9 @@ def trained_settings(mixture: Mixture, start: GeneralistSettings) -> GeneralistS
     for part in sorted(mixture.parts, key=lambda part: -part.share):
         if isinstance(part.task, TaskWithSettings):
             said = part.task.settings()
-            for size in said.pop("ask_sizes", ()):
-                sizes[size] += part.share
+            asked = said.pop("ask_sizes", ())
+            for size in asked:
+                sizes[size] += part.share / len(asked)
             fields = {**said, **fields}
     if sizes:
         least = RARE * max(sizes.values())

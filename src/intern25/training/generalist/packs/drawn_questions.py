@@ -20,6 +20,7 @@ from intern25.generalist.tasks.questions import (
 from intern25.generalist.tasks.writing import WritingTask
 from intern25.training.generalist.mixture import MixturePart
 from intern25.training.generalist.packs.settings import (
+    QUESTION_SIZE,
     PackSettings,
 )
 
@@ -39,13 +40,14 @@ def streets(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         val,
         settings.tokenizer,
         view=PictureView(size=(192, 256), jitter=0.3),
+        other_sizes=(QUESTION_SIZE,),
         metric=kind_accuracy,
         questions_per_picture=4,
         max_length=8,
         candidates=drawn_answers(train),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=8, share=0.5)
+    return MixturePart(task=task, batch_size=10, share=0.9)
 
 
 def junctions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -60,14 +62,15 @@ def junctions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         train,
         val,
         settings.tokenizer,
-        view=PictureView(size=(288, 384), min_scale=0.7, jitter=0.3, grey=0.02),
+        view=PictureView(size=(288, 384), min_scale=0.6, jitter=0.3, grey=0.02),
+        other_sizes=((192, 256),),
         metric=kind_accuracy,
         questions_per_picture=4,
         max_length=8,
         candidates=drawn_answers(train),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=6, share=0.6)
+    return MixturePart(task=task, batch_size=6, share=1.0)
 
 
 def things(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -83,6 +86,7 @@ def things(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         DerivedQuestions(object_questions(read_detection(path, split="val", format="coco"), seed=1)),
         settings.tokenizer,
         view=PictureView(size=(128, 160), jitter=0.3),
+        other_sizes=(QUESTION_SIZE,),
         metric=kind_accuracy,
         questions_per_picture=4,
         max_length=10,

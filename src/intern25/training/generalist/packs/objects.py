@@ -33,7 +33,7 @@ def cells(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         masks=False,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=4, share=1.5)
+    return MixturePart(task=task, batch_size=4, share=1.4)
 
 
 def lights(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -54,7 +54,7 @@ def lights(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         masks=False,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=4, share=0.3)
+    return MixturePart(task=task, batch_size=4, share=0.25)
 
 
 def nuclei(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -92,4 +92,4 @@ def things(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         criterion=ProposalCriterion(),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=4, share=0.3)
+    return MixturePart(task=task, batch_size=4, share=0.25)

@@ -19,6 +19,7 @@ from intern25.generalist.tasks.questions import (
 from intern25.generalist.tasks.writing import WritingTask
 from intern25.training.generalist.mixture import MixturePart
 from intern25.training.generalist.packs.settings import (
+    QUESTION_SIZE,
     PackSettings,
     held_out_part,
 )
@@ -44,7 +45,7 @@ def shapes(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         candidates=answers_of(train),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=20, share=1.5)
+    return MixturePart(task=task, batch_size=20, share=1.6)
 
 
 def rooms(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -61,6 +62,7 @@ def rooms(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         AskedPictures(val),
         settings.tokenizer,
         view=PictureView(size=(128, 160), min_scale=0.8, jitter=0.3),
+        other_sizes=(QUESTION_SIZE,),
         metric=answer_accuracy,
         questions_per_picture=4,
         max_length=10,

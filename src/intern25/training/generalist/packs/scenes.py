@@ -13,6 +13,7 @@ from intern25.drawing.fonts import find_chinese_font
 from intern25.generalist.proposal_criterion import ProposalCriterion
 from intern25.generalist.tasks.detection import DetectionTask
 from intern25.generalist.tasks.metrics import caption_scores, kind_accuracy
+from intern25.generalist.tasks.naming import NamingTask
 from intern25.generalist.tasks.questions import (
     CaptionedPictures,
 )
@@ -25,12 +26,14 @@ from intern25.generalist.tasks.street_scenes import (
     SceneQuestions,
     SceneReferences,
     SceneRegions,
+    SceneThings,
 )
 from intern25.generalist.tasks.writing import WritingTask
 from intern25.training.generalist.mixture import MixturePart
 from intern25.training.generalist.packs.drawn_questions import drawn_answers
 from intern25.training.generalist.packs.settings import (
     HELD_OUT_SCENES,
+    QUESTION_SIZE,
     TEST_SEED,
     VAL_SEED,
     PackSettings,
@@ -55,13 +58,28 @@ def questions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         SceneQuestions(val, count=6),
         settings.tokenizer,
         view=PictureView(size=(128, 128), jitter=0.15),
+        other_sizes=(QUESTION_SIZE,),
         metric=kind_accuracy,
         questions_per_picture=6,
         max_length=12,
         candidates=drawn_answers(asked),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=16, share=1.6)
+    return MixturePart(task=task, batch_size=16, share=3.4)
+
+
+def names(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
+    """Full names of lights, signs, vehicles, people and animals."""
+    train, val = _scenes(settings)
+    task = NamingTask(
+        "name_scenes",
+        SceneThings(train),
+        SceneThings(val),
+        settings.tokenizer,
+        view=PictureView(size=(64, 64), jitter=0.15),
+        evaluate_most=settings.evaluate_most,
+    )
+    return MixturePart(task=task, batch_size=24, share=1.0)
 
 
 def captions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -92,7 +110,7 @@ def retrieval(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         view=PictureView(size=(128, 128), jitter=0.15),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=48, share=0.2)
+    return MixturePart(task=task, batch_size=48, share=0.15)
 
 
 def objects(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -108,7 +126,7 @@ def objects(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         criterion=ProposalCriterion(),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=6, share=0.5)
+    return MixturePart(task=task, batch_size=6, share=0.4)
 
 
 def regions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -125,7 +143,7 @@ def regions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         preprocessing=SegmentationPreprocessing(short_side=192, long_side=192),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=8, share=0.3)
+    return MixturePart(task=task, batch_size=8, share=0.2)
 
 
 def references(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -139,4 +157,4 @@ def references(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         criterion=ProposalCriterion(),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=6, share=0.3)
+    return MixturePart(task=task, batch_size=6, share=0.25)

@@ -29,16 +29,16 @@ from intern25.training.generalist.packs.settings import Builder, PackSettings
 BUILDERS: Mapping[str, Builder] = MappingProxyType(
     {
         "classify_objects": pictures.classify(
-            "classify_objects", "caltech101_128", 128, 32, 1.8, min_scale=0.35, flip=0.5, jitter=0.3, mix=0.5
+            "classify_objects", "caltech101_128", 128, 32, 1.6, min_scale=0.35, flip=0.5, jitter=0.3, mix=0.5
         ),
         "classify_signs_de": pictures.classify(
-            "classify_signs_de", "gtsrb32", 64, 64, 1.2, shift=0.1, jitter=0.4
+            "classify_signs_de", "gtsrb32", 64, 64, 1.6, shift=0.1, jitter=0.4
         ),
         "classify_signs_cn": pictures.classify(
-            "classify_signs_cn", "tt100k_signs", 64, 64, 1.0, shift=0.1, jitter=0.4
+            "classify_signs_cn", "tt100k_signs", 64, 64, 0.6, shift=0.1, jitter=0.4
         ),
         "classify_lights": pictures.classify(
-            "classify_lights", "traffic_light_crops", 64, 32, 0.15, shift=0.1, jitter=0.3, flip=0.5
+            "classify_lights", "traffic_light_crops", 64, 32, 0.1, shift=0.1, jitter=0.3, flip=0.5
         ),
         "vqa_shapes": questions.shapes,
         "vqa_rooms": questions.rooms,
@@ -56,6 +56,7 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "drive_junctions": drawn_questions.junctions,
         "vqa_things": drawn_questions.things,
         "drive_scenes": scenes.questions,
+        "name_scenes": scenes.names,
         "caption_scenes": scenes.captions,
         "retrieval_scenes": scenes.retrieval,
         "detect_scenes": scenes.objects,

@@ -43,7 +43,7 @@ def words(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         characters=True,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=48, share=1.2)
+    return MixturePart(task=task, batch_size=48, share=1.8)
 
 
 def rendered(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -63,4 +63,4 @@ def rendered(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         characters=True,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=48, share=3.2)
+    return MixturePart(task=task, batch_size=48, share=3.6)
