@@ -30,6 +30,7 @@ EXPECTED = {
     "faster.py": ("relative difference",),
     "features.py": ("(1, 128, 10, 14)",),
     "fine_tune.py": ("best top-1", '"name_en": "ellipse"'),
+    "one_model.py": ("describe: ", "描述：", "此刻可以直行吗？ ", "objects found", "drawn: one_model.png"),
     "sam_prompts.py": ("box prompts for a picture of 480 x 480",),
     "dcnv3_operator.py": ("reference", "average pool"),
     "weights.py": ("猫", "official layout"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -392,3 +393,12 @@ def test_detection_has_the_losses_of_proposals_and_names() -> None:
     batch = detect().batch([0, 1], 0)
     terms = detect().losses(small_generalist(), batch)
     assert {"loss_objectness", "loss_box", "loss_giou", "loss_mask", "loss_dice", "name"} <= set(terms)
+
+
+def test_questions_are_asked_at_every_size_as_often() -> None:
+    task = answer()
+    task.other_sizes = ((32, 96), (64, 32))
+    seen = Counter(tuple(task.batch([0], seed=seed).images.shape[-2:]) for seed in range(90))
+    assert seen.keys() == {(64, 64), (32, 96), (64, 32)}
+    assert min(seen.values()) > 15
+    assert task.settings() == {"ask_sizes": ((64, 64), (32, 96), (64, 32))}

@@ -66,7 +66,9 @@ def test_names_of_squares_are_learnt() -> None:
     task, model = naming(SquareParts(12), SquareParts(6)), small_generalist().train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     for update in range(25):
-        loss = task.losses(model, task.batch([update % 12, (update + 4) % 12, (update + 7) % 12], seed=update))
+        loss = task.losses(
+            model, task.batch([update % 12, (update + 4) % 12, (update + 7) % 12], seed=update)
+        )
         loss["classification"].backward()
         optimizer.step()
         optimizer.zero_grad()

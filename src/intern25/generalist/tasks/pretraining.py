@@ -106,23 +106,29 @@ class CaptionedPairs:
         pictures: Pictures with captions.
         tokenizer: Turns captions into tokens.
         max_length: Most tokens of a caption.
+
+    Raises:
+        ValueError: No picture has a caption.
     """
 
     def __init__(self, pictures: Pictures[Sentence], tokenizer: Tokenizer, *, max_length: int = 40) -> None:
         self.pictures = pictures
         self.tokenizer = tokenizer
         self.max_length = max_length
+        self._rows = [row for row in range(len(pictures)) if pictures.items(row)]
+        if not self._rows:
+            raise ValueError(f"none of the {len(pictures)} pictures to pre-train on has a caption")
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self._rows)
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Return a picture."""
-        return self.pictures.image(index)
+        return self.pictures.image(self._rows[index])
 
     def meaning(self, indices: list[int], draw: random.Random) -> Meaning:
         """One caption a picture, of any language."""
-        texts = [draw.choice(self.pictures.items(index)).text for index in indices]
+        texts = [draw.choice(self.pictures.items(self._rows[index])).text for index in indices]
         tokens = self.tokenizer.encode(texts, max_length=self.max_length)
         return Meaning(tokens, same=matching_texts(indices, texts))
 

@@ -37,7 +37,7 @@ class GeneralistTrainConfig(RunConfig):
     """Weights of the image encoder where there are no generalist weights; empty = fresh."""
     tasks: tuple[str, ...] = ()
     """Names of the tasks to train, or beginnings of them; empty = all that the data allow. Of your own data:
-    classify, detect, segment, retrieval, caption, vqa, read, reason or pretrain."""
+    classify, detect, segment, retrieval, caption, vqa, read, reason, language or pretrain."""
     updates: int = 24000
     """Length of the run."""
     batch_scale: float = 1.0

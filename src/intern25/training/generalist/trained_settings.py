@@ -12,7 +12,7 @@ from intern25.data.resizing import Size
 from intern25.generalist.tasks.task import TaskWithSettings
 from intern25.training.generalist.mixture import Mixture
 
-RARE = 0.6
+RARE = 0.45
 """Share of the updates of the most usual size of questions, below which another size is rare."""
 
 
