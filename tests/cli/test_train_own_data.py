@@ -27,7 +27,7 @@ def command(tmp_path: Path, *more: str) -> list[str]:
 
 def test_two_kinds_of_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = own_files.questions(own_files.captions(tmp_path / "my"))
-    status = main(command(tmp_path, "--data", str(mine), "--tasks", "vqa", "retrieval", "--json"))
+    status = main(command(tmp_path, "--data", str(mine), "--tasks", "vqa,retrieval", "--json"))
     assert status == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["finished"]
