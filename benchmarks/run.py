@@ -23,6 +23,7 @@ from intern25.evaluation.attention_benchmark import run_attention_suite  # noqa:
 from intern25.evaluation.model_benchmark import run_model_suite  # noqa: E402
 from intern25.evaluation.operator_benchmark import run_operator_suite  # noqa: E402
 from intern25.evaluation.suites import SUITES  # noqa: E402
+from intern25.predictors.generalist_benchmark import run_generalist_suite  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 MODELS = ("internimage_t", "internimage_t optimized", "convnext_tiny", "swin_tiny", "resnet50")
@@ -31,7 +32,8 @@ MODELS = ("internimage_t", "internimage_t optimized", "convnext_tiny", "swin_tin
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "suite", choices=("operator", "deform_attn", "models", "detection", "detectors", "segmenters")
+        "suite",
+        choices=("operator", "deform_attn", "models", "detection", "detectors", "segmenters", "generalist"),
     )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=None)
@@ -47,6 +49,8 @@ def run(suite: str, rounds: int, threads: int | None, *, memory: bool) -> dict[s
         return run_operator_suite(rounds=rounds, threads=threads, formulation=dcnv3_pytorch, report=print)
     if suite == "deform_attn":
         return run_attention_suite(rounds=rounds, threads=threads, report=print)
+    if suite == "generalist":
+        return run_generalist_suite(rounds=rounds, threads=threads, report=print)
     settings: dict[str, Any] = {"rounds": rounds, "threads": threads, "memory": memory, "report": print}
     if suite in ("detectors", "segmenters"):
         return run_model_suite(SUITES[suite], **settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-SUITES = ("operator", "deform_attn", "models", "detectors", "segmenters")
+SUITES = ("operator", "deform_attn", "models", "detectors", "segmenters", "generalist")
 FILE_FIELDS = {
     "schema": int,
     "suite": str,

@@ -63,6 +63,8 @@ FIGURES = (
     Figure("drive_scenes", "accuracy_en", "questions of a driver, rendered streets, English",
            "驾驶问答，渲染街景，英文", trivial="blind_accuracy_en"),
     Figure("drive_scenes", "accuracy_zh", "the same, Chinese", "同上，中文", trivial="blind_accuracy_zh"),
+    Figure("name_scenes", "top1_zh", "things of rendered streets by their full names, 111 names",
+           "渲染街景中物体的全名，111 个名称"),
     Figure("drive_streets", "accuracy", "questions of a driver, CamVid", "驾驶问答，CamVid",
            trivial="blind_accuracy"),
     Figure("drive_junctions", "accuracy", "questions about Chinese junctions", "中国路口问答",

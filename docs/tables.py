@@ -183,6 +183,19 @@ def speed_of(path: Path, result: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def tasks_of(path: Path, result: dict[str, Any]) -> str:
+    """One result file of a generalist: a row a task, and what a fresh process takes."""
+    rows = [[f"`{row['contestant']}`", f"{row['median_ms']:.3g}"] for row in result["results"]]
+    peak = max(row.get("peak_mib", 0) for row in result["results"])
+    return "\n\n".join(
+        [
+            facts_of(path, result),
+            table(["task", "median, ms"], rows),
+            f"Peak memory of a process that loads the model and does every task once: {peak:.0f} MiB.",
+        ]
+    )
+
+
 def ranking_of(path: Path, result: dict[str, Any]) -> str:
     """One result file of whole models, a row a model: parameters, work, and by image time and memory."""
     settings, rows = result["settings"], result["results"]
@@ -323,6 +336,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed models": lambda: speed("models"),
     "speed detectors": lambda: speed("detectors", ranking_of),
     "speed segmenters": lambda: speed("segmenters", ranking_of),
+    "speed generalist": lambda: speed("generalist", tasks_of),
     "speed headline": lambda: headline("en"),
     "speed headline zh": lambda: headline("zh"),
     "speed whole": lambda: headline_whole("en"),

@@ -21,7 +21,7 @@ QUESTIONS = (
     "Is it night?",
 )
 THINGS = ["car", "bus", "person", "traffic light", "traffic sign"]
-ALBUM = ["street with cars", "red blood cells", "stop sign", "太极图"]
+ALBUM = ["a sunny street with cars", "晴朗的街道", "red blood cells", "stop sign", "太极图"]
 
 given = [*sys.argv[1:], *("", "", "")]
 picture = given[0] or str(IMAGES / "junction.jpg")

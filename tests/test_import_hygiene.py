@@ -64,6 +64,7 @@ def test_public_names_are_there() -> None:
         ["convert"],
         ["bench", "op"],
         ["bench", "detector"],
+        ["bench", "generalist"],
         ["info"],
     ],
 )

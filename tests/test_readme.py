@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 import tyro
 
-from intern25.cli.bench import ModelOptions, OperatorOptions, WholeModelOptions
+from intern25.cli.bench import GeneralistBenchOptions, ModelOptions, OperatorOptions, WholeModelOptions
 from intern25.cli.classify import ClassifyOptions
 from intern25.cli.convert import ConvertOptions
 from intern25.cli.demo import DemoOptions
@@ -63,6 +63,7 @@ OPTIONS = {
     ("bench", "deform_attn"): OperatorOptions,
     ("bench", "model"): ModelOptions,
     ("bench", "detector"): WholeModelOptions,
+    ("bench", "generalist"): GeneralistBenchOptions,
     ("bench", "segmenter"): WholeModelOptions,
     ("info",): InfoOptions,
 }

@@ -20,6 +20,7 @@ TASKS = {
     "model": "classifiers beside timm's convnext_tiny, swin_tiny and resnet50; needs the train extra",
     "detector": "Mask R-CNN and DINO beside torchvision's and transformers' detectors; needs the hf extra",
     "segmenter": "UperNet beside transformers' on ConvNeXt and Swin; needs the hf extra",
+    "generalist": "every task of a generalist on one picture, how long it loads, how much memory it takes",
 }
 
 _SUITES = {"detector": "detectors", "segmenter": "segmenters"}
@@ -99,6 +100,16 @@ class ModelOptions(BenchOptions):
     """Leave out peak memory, which needs a process for each case."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneralistBenchOptions(BenchOptions):
+    """Options of ``intern25 bench generalist``."""
+
+    model: str = "intern25_tiny"
+    """Name or file of a generalist."""
+    image_size: int = 224
+    """Side of the picture."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     task, rest = split_task(arguments, TASKS, command="bench")
@@ -112,6 +123,10 @@ def run(arguments: Sequence[str]) -> int:
         model = parse(ModelOptions, rest, command="bench model", description=_DESCRIPTION)
         _check(model)
         return _finish(_run_models(model), model)
+    if task == "generalist":
+        generalist = parse(GeneralistBenchOptions, rest, command="bench generalist", description=_DESCRIPTION)
+        _check(generalist)
+        return _finish(_run_generalist(generalist), generalist)
     whole = parse(WholeModelOptions, rest, command=f"bench {task}", description=_DESCRIPTION)
     _check(whole)
     return _finish(_run_whole_models(_SUITES[task], whole), whole)
@@ -191,6 +206,18 @@ def _run_whole_models(suite: str, options: WholeModelOptions) -> dict[str, Any]:
         rounds=options.rounds,
         threads=options.threads,
         memory=not options.no_memory,
+        report=_report,
+    )
+
+
+def _run_generalist(options: GeneralistBenchOptions) -> dict[str, Any]:
+    from intern25.predictors.generalist_benchmark import run_generalist_suite
+
+    return run_generalist_suite(
+        model=options.model,
+        image_size=options.image_size,
+        rounds=options.rounds,
+        threads=options.threads,
         report=_report,
     )
 
