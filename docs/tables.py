@@ -190,8 +190,8 @@ def tasks_of(path: Path, result: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             facts_of(path, result),
-            table(["task", "median, ms"], rows),
-            f"Peak memory of a process that loads the model and does every task once: {peak:.0f} MiB.",
+            table(["task", "median, ms"], rows).rstrip(),
+            f"Peak memory of a process that loads the model and does every task once: {peak:.0f} MiB.\n",
         ]
     )
 

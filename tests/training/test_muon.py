@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from intern25.backbones import INTERNIMAGE_NANO, InternImageClassifier
+from intern25.generalist.config import INTERN25_TINY
+from intern25.generalist.model import Generalist
 from intern25.training.config import TrainConfig
 from intern25.training.muon import NEWTON_SCHULZ, Muon, orthogonalise
 from intern25.training.optimizer import build_optimizer, hidden_matrices
@@ -61,6 +63,46 @@ def test_three_steps_equal_the_formula() -> None:
         expected = (1 - 0.02 * 0.1) * expected - 0.2 * 0.02 * 12**0.5 * update
         optimizer.step()
     assert torch.allclose(weight.detach().double().flatten(1), expected, atol=1e-5)
+
+
+def test_a_stack_is_its_matrices_and_those_without_gradient_rest() -> None:
+    torch.manual_seed(0)
+    stack = nn.Parameter(torch.randn(3, 6, 4))
+    single = [nn.Parameter(matrix.detach().clone()) for matrix in stack]
+    group = {"orthogonal": True, "weight_decay": 0.1}
+    ours = Muon([{"params": [stack], **group}], lr=0.02)
+    theirs = Muon([{"params": single, **group}], lr=0.02)
+    for unused in (2, 0, 2):
+        stack.grad = torch.randn_like(stack)
+        stack.grad[unused] = 0.0
+        for index, matrix in enumerate(single):
+            matrix.grad = None if index == unused else stack.grad[index].clone()
+        ours.step()
+        theirs.step()
+    assert torch.allclose(stack, torch.stack(list(single)), atol=1e-6)
+
+
+def test_kernels_in_another_order_of_memory_are_changed_too() -> None:
+    torch.manual_seed(0)
+    plain = nn.Parameter(torch.randn(8, 3, 2, 2))
+    turned = nn.Parameter(plain.detach().clone(memory_format=torch.channels_last))
+    gradient = torch.randn_like(plain)
+    for weight in (plain, turned):
+        weight.grad = gradient.clone()
+        Muon([{"params": [weight], "orthogonal": True}], lr=0.02).step()
+    assert torch.allclose(plain, turned, atol=1e-6)
+
+
+def test_experts_are_orthogonalised() -> None:
+    with torch.device("meta"):
+        model = Generalist(INTERN25_TINY)
+    names = hidden_matrices(model)
+    assert {
+        "decoder.layers.0.qkv.weight",
+        "decoder.layers.2.fc2.weight",
+        "decoder.layers.1.fc1.weight",
+    } <= names
+    assert "decoder.layers.0.qkv.bias" not in names
 
 
 def test_other_groups_are_adamw() -> None:

@@ -8,7 +8,7 @@ themselves on a CPU without bfloat16 arithmetic.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -28,7 +28,7 @@ class Muon(Optimizer):
     W \leftarrow (1 - \eta\lambda) W - 0.2\,\eta\sqrt{\max(m, n)}\;\mathrm{orth}(G + \mu M) $$
 
     The factor makes the update's root mean square that of AdamW, so both kinds share one learning rate.
-    A kernel counts as the matrix ``(C_out, C_in * k_h * k_w)``.
+    A kernel counts as the matrix ``(C_out, C_in * k_h * k_w)``, a stack ``(E, m, n)`` as ``E`` matrices.
 
     Args:
         groups: Parameter groups with ``params``, ``lr``, ``weight_decay`` and ``orthogonal``; those with
@@ -116,7 +116,8 @@ def step_orthogonal(
     r"""Do one Muon step on each matrix or kernel; the formula is that of :class:`Muon`.
 
     Args:
-        parameters: Tensors of two or more dimensions, changed in place.
+        parameters: Matrices, kernels ``(C_out, C_in, ...)`` of four or more dimensions, or stacks of matrices
+            ``(E, m, n)``; changed in place.
         gradients: Their gradients.
         momenta: Their ``M``, changed in place.
         lr: Learning rate.
@@ -126,15 +127,30 @@ def step_orthogonal(
     """
     alike: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = defaultdict(list)
     for parameter, gradient, average in zip(parameters, gradients, momenta, strict=True):
-        average.mul_(momentum).add_(gradient, alpha=scale)
-        # The length of the direction is lost below, so the scale may as well divide the momentum.
-        direction = gradient.add(average, alpha=momentum / scale).flatten(1)
-        alike[cast(tuple[int, int], tuple(direction.shape))].append((parameter, direction))
+        for weight, slope, mean in _matrices(parameter, gradient, average):
+            mean.mul_(momentum).add_(slope, alpha=scale)
+            # The length of the direction is lost below, so the scale may as well divide the momentum.
+            direction = slope.add(mean, alpha=momentum / scale).flatten(1)
+            alike[cast(tuple[int, int], tuple(direction.shape))].append((weight, direction))
     for shape, members in alike.items():
         updates = orthogonalise(torch.stack([direction for _, direction in members]))
-        for (parameter, _), update in zip(members, updates, strict=True):
-            parameter.mul_(1 - lr * weight_decay)
-            parameter.add_(update.view_as(parameter), alpha=-0.2 * lr * max(shape) ** 0.5)
+        for (weight, _), update in zip(members, updates, strict=True):
+            weight.mul_(1 - lr * weight_decay)
+            weight.add_(update.view_as(weight), alpha=-0.2 * lr * max(shape) ** 0.5)
+
+
+def _matrices(parameter: Tensor, gradient: Tensor, average: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Views of each matrix or kernel of a parameter that an update changes, of its gradient and its momentum.
+
+    Of a stack ``(E, m, n)`` those without gradient are left out: no momentum says where an expert that was
+    not used is to go, and orthogonalised it would be a whole step.
+    """
+    if parameter.dim() != 3:
+        yield parameter, gradient, average
+        return
+    used = gradient.flatten(1).any(dim=1).tolist()
+    for index in (index for index, is_used in enumerate(used) if is_used):
+        yield parameter[index], gradient[index], average[index]
 
 
 def step_adamw(

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from intern25.generalist.experts import ExpertLinear
 from intern25.training.muon import Muon
 from intern25.training.parameter_rules import ParameterRule
 from intern25.training.run_config import OptimizerName
@@ -22,7 +23,7 @@ _MIN_OUTPUTS = 8
 
 
 def hidden_matrices(model: nn.Module) -> set[str]:
-    """Names of the weights that Muon orthogonalises: those of linear layers and dense convolutions.
+    """Names of the weights that Muon orthogonalises: of linear layers, each expert, and dense convolutions.
 
     The first and the last of them, which face the image and the classes, are left to AdamW, as are the
     outputs of heads (:data:`OUTPUT_PARTS`, or fewer than 8 rows) and depth-wise kernels, whose channels do
@@ -31,14 +32,20 @@ def hidden_matrices(model: nn.Module) -> set[str]:
     names = [
         f"{name}.weight"
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
+        if isinstance(module, nn.Linear | ExpertLinear)
+        or (isinstance(module, nn.Conv2d) and module.groups == 1)
     ]
     parameters = dict(model.named_parameters())
     return {
         name
         for name in names[1:-1]
-        if parameters[name].shape[0] >= _MIN_OUTPUTS and not OUTPUT_PARTS & set(name.split("."))
+        if _outputs(parameters[name]) >= _MIN_OUTPUTS and not OUTPUT_PARTS & set(name.split("."))
     }
+
+
+def _outputs(weight: nn.Parameter) -> int:
+    """Rows of the matrix, or of each in a stack."""
+    return weight.shape[-2] if weight.dim() == 3 else weight.shape[0]
 
 
 def build_optimizer(
