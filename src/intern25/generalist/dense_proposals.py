@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import nms
 
 from intern25.layers.convolution import ConvNormReLU
 from intern25.layers.deformable_decoder import PRIOR_PROBABILITY
@@ -123,6 +122,9 @@ def select_cells(output: DenseOutput, count: int, *, nms_iou: float) -> Tensor:
     # Pictures stand two sides apart, so that one call serves them all.
     apart = boxes + 2 * torch.arange(batch, device=boxes.device)[:, None, None]
     repeated = torch.ones(batch * pool, dtype=torch.bool, device=boxes.device)
+    # Half of the time of loading a model would be this import, which most tasks do without.
+    from torchvision.ops import nms
+
     repeated[nms(apart.flatten(0, 1), scores.flatten(), nms_iou)] = False
     order = repeated.view(batch, pool).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
     return cells.gather(1, order)

@@ -34,6 +34,7 @@ from intern25.generalist.prompt_tuning import (
 )
 from intern25.generalist.text_transformer import TextTransformer
 from intern25.generalist.tokenizer import Tokenizer
+from intern25.layers.uninitialised import Uninitialised
 
 KIND = "generalist"
 _PREFIX = "intern25."
@@ -217,7 +218,7 @@ def _empty_model(header: Mapping[str, str], path: Path, text_core: str | None) -
     if named is None and text_core is not None:
         raise ValueError(f"{path} has a text core of its own, which {text_core!r} cannot replace")
     core = None if named is None else core_of_text(named, path, text_core)
-    with torch.device("meta"):
+    with torch.device("meta"), Uninitialised():
         model = Generalist(config, text_core=core)
         if prompts:
             add_prompts(model, prompts, classes)

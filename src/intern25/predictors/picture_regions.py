@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torchvision.ops import nms
 
 from intern25.data.resizing import DetectionPreprocessing, Size
 from intern25.generalist.model import Generalist
@@ -106,6 +105,8 @@ def _best(boxes: Tensor, objectness: Tensor) -> Tensor:
     """Rows of the regions that stay, best first."""
     sides = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1)
     likely = torch.nonzero((objectness >= SMALLEST_OBJECTNESS) & (sides >= _SMALLEST_SIDE)).flatten()
+    from torchvision.ops import nms
+
     different = nms(boxes[likely], objectness[likely], LARGEST_OVERLAP)
     return likely[different[:MOST_REGIONS]]
 

@@ -73,6 +73,8 @@ class MultiScaleDeformableAttention(nn.Module):
         for linear in (self.value_proj, self.output_proj):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
+        if self.sampling_offsets.bias.is_meta:
+            return  # arithmetic on that device, of no use here, would import torch's compiler
         angles = torch.arange(self.heads, dtype=torch.float32) * (2 * math.pi / self.heads)
         directions = torch.stack((angles.cos(), angles.sin()), dim=-1)
         directions = directions / directions.abs().amax(-1, keepdim=True)  # to the border of a square
