@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One model, one weight file, every task on one picture; the drawn sheet shows all of it.
 
-python examples/one_model.py [PICTURE [DRAWN.png [MODEL]]]
+python examples/one_model.py [PICTURE]
 """
 
 import sys
@@ -13,47 +13,32 @@ import intern25
 from intern25.drawing.fonts import choose_font
 
 IMAGES = Path(__file__).parent / "images"
-QUESTIONS = (
-    "此刻可以直行吗？",
-    "前方限速多少？",
-    "今天天气如何？",
-    "What is the speed limit ahead?",
-    "Is it night?",
-)
+QUESTIONS = ["此刻可以直行吗？", "前方限速多少？", "今天天气如何？", "Is it night?"]
 THINGS = ["car", "bus", "person", "traffic light", "traffic sign"]
 ALBUM = ["a sunny street with cars", "晴朗的街道", "red blood cells", "stop sign", "太极图"]
 
-given = [*sys.argv[1:], *("", "", "")]
-picture = given[0] or str(IMAGES / "junction.jpg")
-drawn = given[1] or "one_model.png"
-model = intern25.load(given[2] or "intern25_tiny")
-
-answers = {question: model.ask(picture, question).text for question in QUESTIONS}
-places = model.classify(picture, ["road junction", "bedroom", "forest"])
-album = sorted(IMAGES.glob("*.jpg"))
-nearest = model.compare([str(path) for path in album], ALBUM).argmax(axis=0)
+picture = sys.argv[1] if len(sys.argv) > 1 else str(IMAGES / "junction.jpg")
+model = intern25.load("intern25_tiny")
 
 lines = [f"describe: {model.caption(picture)}", f"描述：{model.caption(picture, 'zh')}"]
-lines += [f"{question} {answer}" for question, answer in answers.items()]
-lines += [f"which of {', '.join(places.names())}? {places.names()[0]}"]
-lines += [f"find {text!r}: {album[row].name}" for text, row in zip(ALBUM, nearest.tolist(), strict=True)]
-print("\n".join(lines))
+lines += [f"{question} {model.ask(picture, question)}" for question in QUESTIONS]
+places = model.classify(picture, ["road junction", "bedroom", "forest"]).names()
+lines.append(f"which of {', '.join(places)}? {places[0]}")
+album = sorted(IMAGES.glob("*.jpg"))
+nearest = model.compare([str(path) for path in album], ALBUM).argmax(axis=0)
+lines += [f"find {text!r}: {album[row].name}" for text, row in zip(ALBUM, nearest, strict=True)]
+found, pixels = model.detect(picture, THINGS), model.segment(picture)
+print("\n".join([*lines, f"{len(found)} objects found; pixels of {len(pixels.present)} classes"]))
 
-found = model.detect(picture, THINGS)
-pixels = model.segment(picture)
-print(f"{len(found)} objects found; pixels of {', '.join(pixels.names_en[i] for i in pixels.present)}")
-
-# The sheet: boxes, pixels, and the words below.
+# The sheet: boxes, pixels, and the words below in two columns.
 panels = [result.draw().convert("RGB") for result in (found, pixels)]
 panels = [panel.resize((round(panel.width * 480 / panel.height), 480)) for panel in panels]
-width, step = sum(panel.width for panel in panels), 24
-sheet = Image.new("RGB", (width, 480 + step * ((len(lines) + 1) // 2 + 1)), "white")
+width, half = sum(panel.width for panel in panels), (len(lines) + 1) // 2
+sheet = Image.new("RGB", (width, 504 + 24 * half), "white")
+pen, (font, _) = ImageDraw.Draw(sheet), choose_font("zh", None, 16)
 for panel, left in zip(panels, (0, panels[0].width), strict=True):
     sheet.paste(panel, (left, 0))
-font, _ = choose_font("zh", None, 16)
-pen = ImageDraw.Draw(sheet)
 for number, line in enumerate(lines):
-    column, row = divmod(number, (len(lines) + 1) // 2)
-    pen.text((16 + column * width // 2, 480 + step // 2 + step * row), line, font=font, fill="black")
-sheet.save(drawn)
-print(f"drawn: {drawn}")
+    pen.text((16 + number // half * width // 2, 492 + 24 * (number % half)), line, font=font, fill="black")
+sheet.save("one_model.png")
+print("drawn: one_model.png")

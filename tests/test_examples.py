@@ -64,7 +64,7 @@ def test_example(name: str, tmp_path: Path) -> None:
 
 
 def test_the_drawing_scripts_draw_the_pictures_in_the_repository(tmp_path: Path) -> None:
-    for script in ("draw_signs.py", "draw_scenes.py"):
+    for script in ("draw_signs.py", "draw_scenes.py", "draw_junction.py"):
         subprocess.run(
             [sys.executable, str(EXAMPLES / "images" / script), str(tmp_path)], check=True, timeout=120
         )

@@ -16,7 +16,9 @@ from types import ModuleType
 import pytest
 import tyro
 
+from intern25.cli.ask import AskOptions
 from intern25.cli.bench import GeneralistBenchOptions, ModelOptions, OperatorOptions, WholeModelOptions
+from intern25.cli.caption import CaptionOptions
 from intern25.cli.classify import ClassifyOptions
 from intern25.cli.convert import ConvertOptions
 from intern25.cli.demo import DemoOptions
@@ -29,6 +31,7 @@ from intern25.cli.main import COMMANDS
 from intern25.cli.search import IndexOptions, SearchOptions
 from intern25.cli.search_moments import MomentOptions
 from intern25.cli.segment import SegmentOptions
+from intern25.cli.text_options import TextOptions
 from intern25.cli.train import DetectionOptions as TrainDetectionOptions
 from intern25.cli.train import SegmentationOptions as TrainSegmentationOptions
 from intern25.cli.train import TrainOptions
@@ -57,6 +60,9 @@ OPTIONS = {
     ("eval", "detect"): EvaluateDetectionOptions,
     ("eval", "segment"): EvaluateSegmentationOptions,
     ("eval", "generalist"): EvaluateGeneralistOptions,
+    ("ask",): AskOptions,
+    ("caption",): CaptionOptions,
+    ("read",): TextOptions,
     ("convert",): ConvertOptions,
     ("demo",): DemoOptions,
     ("bench", "op"): OperatorOptions,
