@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from intern25.weights.generalists import (
 )
 from tests.small_generalist import CONFIG, save_small_generalist, small_generalist
 from tests.small_model import save_small_model
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -104,3 +107,10 @@ def test_conversion_keeps_all_that_a_file_says(tmp_path: Path) -> None:
 def test_cards_name_architectures() -> None:
     assert all(card.architecture in GENERALISTS for card in GENERALIST_CARDS.values())
     assert all(card.file == f"{name}.safetensors" for name, card in GENERALIST_CARDS.items())
+
+
+def test_figures_of_the_card_are_those_of_the_evaluation() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "training" / "intern25_tiny" / "test.json").read_text())
+    for name, percent in GENERALIST_CARDS["intern25_tiny"].metrics.items():
+        task, _, figure = name.partition(".")
+        assert percent == pytest.approx(100 * measured[task][figure], abs=0.051)
