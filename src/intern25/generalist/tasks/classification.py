@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from intern25.data.class_names import ClassNames, Language
 from intern25.data.decoding import decode
 from intern25.data.labelled import LabelledImages, Splits
+from intern25.data.multimodal.templates import CLASS_TEMPLATES, fill
 from intern25.data.picture_views import PictureView
 from intern25.evaluation.retrieval import score_name_search
 from intern25.generalist.model import Generalist
@@ -26,6 +28,7 @@ from intern25.generalist.tokenizer import TokenBatch, Tokenizer
 
 LABEL_SMOOTHING = 0.1
 _EVALUATION_BATCH = 64
+_SENTENCE_LENGTH = 48
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +55,8 @@ class ClassificationTask:
         tokenizer: Turns names into tokens.
         view: What the model sees of a picture.
         mix: Probability that a batch is mixed with itself by CutMix.
+        templates: Sentences of each language that a name is put into, the first the bare name: every other
+            batch has bare names, the rest one sentence for all.
         evaluate_most: Held-out pictures that are scored, of all classes alike; 0 = all.
 
     Source:
@@ -67,6 +72,7 @@ class ClassificationTask:
         *,
         view: PictureView,
         mix: float = 0.0,
+        templates: Mapping[Language, Sequence[str]] = CLASS_TEMPLATES,
         evaluate_most: int = 0,
     ) -> None:
         if len(classes) != len(splits.train.classes):
@@ -77,10 +83,11 @@ class ClassificationTask:
         self.view = view
         self.mix = mix
         self.evaluate_most = evaluate_most
-        self._names: dict[Language, TokenBatch] = {
-            "en": tokenizer.encode(classes.en, max_length=32),
-            "zh": tokenizer.encode(classes.zh, max_length=32),
-        }
+        self._sentences: dict[Language, list[TokenBatch]] = {"en": [], "zh": []}
+        for language, sentences in self._sentences.items():
+            for template in templates[language]:
+                named = [fill(template, classes.name(index, language)) for index in range(len(classes))]
+                sentences.append(tokenizer.encode(named, max_length=_SENTENCE_LENGTH))
 
     def __len__(self) -> int:
         return len(self.splits.train)
@@ -96,13 +103,14 @@ class ClassificationTask:
             share = _cut_and_paste(pictures, draw)
             others = targets.flip(0)
         language: Language = "zh" if draw.random() < 0.5 else "en"
+        bare, *sentences = self._sentences[language]
         return ClassificationBatch(
             task=self.name,
             images=pictures,
             targets=targets,
             others=others,
             share=share,
-            names=self._names[language],
+            names=draw.choice(sentences) if sentences and draw.random() < 0.5 else bare,
         )
 
     def losses(self, model: Generalist, batch: ClassificationBatch) -> dict[str, Tensor]:
@@ -120,7 +128,7 @@ class ClassificationTask:
             parts.append(model.embed_images(model.encode_image(pictures), MATCHING))
         x, labels = torch.cat(parts), torch.tensor(images.labels, device=model.device)
         figures = {}
-        for language, names in self._names.items():
+        for language, (names, *_) in self._sentences.items():
             y = model.embed_texts(names.to(model.device), MATCHING)
             scores = class_logits(model, self.name, x, y)
             figures[f"top1_{language}"] = float((scores.argmax(dim=1) == labels).float().mean())
@@ -143,7 +151,9 @@ class ClassificationTask:
         frequent = torch.bincount(torch.tensor(self.splits.train.labels)).argmax()
         shares = torch.bincount(labels, minlength=len(self.classes)).double() / len(labels)
         top1, precision = float((labels == frequent).double().mean()), float(shares.mean())
-        return {f"top1_{x}": top1 for x in self._names} | {f"precision10_{x}": precision for x in self._names}
+        return {f"top1_{x}": top1 for x in self._sentences} | {
+            f"precision10_{x}": precision for x in self._sentences
+        }
 
 
 def classification_loss(model: Generalist, batch: ClassificationBatch) -> Tensor:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from intern25.data.class_names import Language
 from intern25.data.decoding import decoded_in_memory
 from intern25.data.labelled import Splits, split_by_seed
 from intern25.data.multimodal.crops import read_named_splits
+from intern25.data.multimodal.templates import CLASS_TEMPLATES
 from intern25.data.packs import PackFolder
 from intern25.data.picture_views import PictureView
 from intern25.data.trees import split_of
@@ -20,9 +23,18 @@ from intern25.training.generalist.packs.settings import (
 )
 
 
-def classify(name: str, pack: str, size: int, batch: int, share: float, **view: Any) -> Builder:
+def classify(
+    name: str,
+    pack: str,
+    size: int,
+    batch: int,
+    share: float,
+    *,
+    mix: float = 0.0,
+    templates: Mapping[Language, Sequence[str]] = CLASS_TEMPLATES,
+    **view: Any,
+) -> Builder:
     """Return a builder of a classification task."""
-    mix = view.pop("mix", 0.0)
 
     def build(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         path = packs.path(pack)
@@ -38,6 +50,7 @@ def classify(name: str, pack: str, size: int, batch: int, share: float, **view: 
             settings.tokenizer,
             view=PictureView(size=(size, size), **view),
             mix=mix,
+            templates=templates,
             evaluate_most=settings.evaluate_most,
         )
         return MixturePart(task=task, batch_size=batch, share=share)

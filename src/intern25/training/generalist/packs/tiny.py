@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from intern25.data.multimodal.templates import SIGN_TEMPLATES
 from intern25.data.packs import PackFolder
 from intern25.training.generalist.mixture import Mixture
 from intern25.training.generalist.packs import (
@@ -32,10 +33,10 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
             "classify_objects", "caltech101_128", 128, 32, 1.6, min_scale=0.35, flip=0.5, jitter=0.3, mix=0.5
         ),
         "classify_signs_de": pictures.classify(
-            "classify_signs_de", "gtsrb32", 64, 64, 1.6, shift=0.1, jitter=0.4
+            "classify_signs_de", "gtsrb32", 64, 64, 1.6, templates=SIGN_TEMPLATES, shift=0.1, jitter=0.4
         ),
         "classify_signs_cn": pictures.classify(
-            "classify_signs_cn", "tt100k_signs", 64, 64, 0.6, shift=0.1, jitter=0.4
+            "classify_signs_cn", "tt100k_signs", 64, 64, 0.6, templates=SIGN_TEMPLATES, shift=0.1, jitter=0.4
         ),
         "classify_lights": pictures.classify(
             "classify_lights", "traffic_light_crops", 64, 32, 0.1, shift=0.1, jitter=0.3, flip=0.5
