@@ -186,7 +186,7 @@ def speed_of(path: Path, result: dict[str, Any]) -> str:
 def tasks_of(path: Path, result: dict[str, Any]) -> str:
     """One result file of a generalist: a row a task, and what a fresh process takes."""
     rows = [[f"`{row['contestant']}`", f"{row['median_ms']:.3g}"] for row in result["results"]]
-    peak = max(row.get("peak_mib", 0) for row in result["results"])
+    peak = max(row.get("peak_mib") or 0 for row in result["results"])
     return "\n\n".join(
         [
             facts_of(path, result),

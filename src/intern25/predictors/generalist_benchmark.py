@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -64,7 +63,8 @@ def run_generalist_suite(
         loads = [_fresh_process(model, image_size) for _ in range(min(rounds, _MOST_LOADS))]
         loading = Timing(tuple(found["load_ms"] for found in loads))
         (row,) = result_rows({"task": "a new process"}, {"load": loading}, baseline="load")
-        rows.append({**row, "peak_mib": max(found["peak_mib"] for found in loads)})
+        peaks = [peak for found in loads if (peak := found["peak_mib"]) is not None]
+        rows.append({**row, "peak_mib": max(peaks, default=None)})
         return result_file("generalist", {"rounds": rounds, "model": model, "image_size": image_size}, rows)
 
 
@@ -85,7 +85,7 @@ def _tasks(model: GeneralistPredictor, side: int) -> dict[str, Callable[[], obje
     }
 
 
-def _fresh_process(model: str, side: int) -> dict[str, float]:
+def _fresh_process(model: str, side: int) -> dict[str, Any]:
     """Milliseconds of importing and loading, and MiB of a process that did every task once.
 
     Raises:
@@ -96,7 +96,7 @@ def _fresh_process(model: str, side: int) -> dict[str, float]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"loading {model} failed: {done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -104,7 +104,15 @@ def report_process(model: GeneralistPredictor, side: int, load_ms: float) -> Non
     """Do every task once, and write the figures of this process to standard output as JSON."""
     for do in _tasks(model, side).values():
         do()
+    sys.stdout.write(json.dumps({"load_ms": round(load_ms, 1), "peak_mib": _peak_mib()}))
+
+
+def _peak_mib() -> float | None:
+    """Resident memory of this process at its highest; None where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
     # The unit is KiB on Linux and bytes on macOS.
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    sys.stdout.write(json.dumps({"load_ms": round(load_ms, 1), "peak_mib": round(peak, 1)}))
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)

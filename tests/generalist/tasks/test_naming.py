@@ -61,6 +61,12 @@ def test_pictures_without_windows_are_passed_over() -> None:
         naming(SquareParts(3, bare=True), SquareParts(3)).batch([0], seed=1)
 
 
+def test_pictures_without_windows_score_nothing() -> None:
+    task = naming(SquareParts(6), SquareParts(2, bare=True))
+    assert task.evaluate(small_generalist().eval()) == {"top1_en": 0.0, "top1_zh": 0.0}
+    assert task.trivial() == {"top1_en": 0.0, "top1_zh": 0.0}
+
+
 def test_names_of_squares_are_learnt() -> None:
     torch.manual_seed(0)
     task, model = naming(SquareParts(12), SquareParts(6)), small_generalist().train()

@@ -21,8 +21,6 @@ _SHAPES_EN: dict[LampShape, str] = {
     "straight": "straight arrow ",
     "pedestrian": "pedestrian ",
 }
-
-
 _LAMPS: tuple[LampColor, ...] = ("red", "yellow", "green")
 _SHOWN: tuple[SignKind, ...] = (
     "stop", "no entry", "give way", "no parking", "pedestrian crossing", "direction", "tunnel",
@@ -56,7 +54,7 @@ def light_name(light: LightState, language: Language) -> str:
 
 
 def full_name(facts: Facts, visible: VisibleObject, language: Language) -> str | None:
-    """Name of a thing that is seen clearly, one of :data:`FULL_NAMES`; None where its colour has faded.
+    """Name of a thing that is seen clearly, one of :data:`FULL_NAMES`; None where its colour does not show.
 
     Args:
         facts: What can be told from the view.
@@ -68,9 +66,7 @@ def full_name(facts: Facts, visible: VisibleObject, language: Language) -> str |
         return light_name(thing.light, language)
     if thing.sign is not None:
         return sign_name(thing.sign, language)
-    if thing.color is None:
-        return kind_name(thing.kind, language)
-    return colored_name(thing, language) if facts.colors_show else None
+    return colored_name(thing, language) if thing.color is not None and facts.colors_show else None
 
 
 def _colored(kind: Kind, color: str, language: Language) -> str:

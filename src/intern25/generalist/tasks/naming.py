@@ -113,27 +113,32 @@ class NamingTask:
 
     @torch.no_grad()
     def evaluate(self, model: Generalist) -> dict[str, float]:
-        """Top-1 with names of each language."""
+        """Top-1 with names of each language; 0 where the pictures have no window."""
         vectors: list[Tensor] = []
+        labels: list[int] = []
         for start in range(0, self._number, _EVALUATION_BATCH):
             rows = range(start, min(start + _EVALUATION_BATCH, self._number))
-            windows = [pixels for row in rows for pixels, _ in self.val.parts(row, _EVALUATION_SEED)]
-            if windows:
-                pictures = seen_by(model, [self.view.plain(pixels) for pixels in windows])
+            parts = [part for row in rows for part in self.val.parts(row, _EVALUATION_SEED)]
+            if parts:
+                pictures = seen_by(model, [self.view.plain(pixels) for pixels, _ in parts])
                 vectors.append(model.embed_images(model.encode_image(pictures), MATCHING))
-        x, labels = torch.cat(vectors), torch.tensor(self._labels(self.val, self._number)).to(model.device)
+                labels.extend(label for _, label in parts)
+        if not labels:
+            return {f"top1_{language}": 0.0 for language in self._names}
+        x, targets = torch.cat(vectors), torch.tensor(labels, device=model.device)
         figures = {}
         for language, names in self._names.items():
             y = model.embed_texts(names.to(model.device), MATCHING)
-            right = class_logits(model, self.name, x, y).argmax(dim=1) == labels
+            right = class_logits(model, self.name, x, y).argmax(dim=1) == targets
             figures[f"top1_{language}"] = float(right.float().mean())
         return figures
 
     def trivial(self) -> dict[str, float]:
         """Figures of the most frequent name."""
-        frequent = Counter(self._labels(self.train, min(_COUNTED, len(self.train)))).most_common(1)[0][0]
+        known = Counter(self._labels(self.train, min(_COUNTED, len(self.train))))
         labels = self._labels(self.val, self._number)
-        share = sum(label == frequent for label in labels) / len(labels)
+        frequent = max(known, key=known.__getitem__, default=-1)
+        share = labels.count(frequent) / max(1, len(labels))
         return {f"top1_{language}": share for language in self._names}
 
     @property
