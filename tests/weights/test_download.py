@@ -82,11 +82,11 @@ def test_a_cached_file_needs_no_network(tmp_path: Path, monkeypatch: pytest.Monk
     assert asked == [True, False, False]
 
 
-def test_without_a_network_the_error_is_one_line_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exception", [{}, {"no_proxy": "localhost"}], ids=["no proxy", "only an exception"])
+def test_without_a_network_the_error_is_one_line_at_once(tmp_path: Path, exception: dict[str, str]) -> None:
     """In a process of its own with the real hub client; the domain ``invalid`` exists nowhere."""
-    environment = os.environ | {"HF_ENDPOINT": "https://hub.invalid", "HF_HOME": str(tmp_path)}
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        environment.pop(name, None)
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    environment |= {"HF_ENDPOINT": "https://hub.invalid", "HF_HOME": str(tmp_path)} | exception
     command = [sys.executable, "-m", "intern25", "classify", "picture.jpg", "--model", CARD.id]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2

@@ -107,11 +107,13 @@ def _download(repository: str, name: str) -> Path:
 
 
 def _resolves(address: str) -> bool:
-    """Whether the host of a web address is known here; a proxy may know more than this machine."""
-    if urllib.request.getproxies():
+    """Whether the host of a web address is known here; the proxy that serves it may know more."""
+    parts = urllib.parse.urlsplit(address)
+    # getproxies() tells of every variable that ends in _proxy, NO_PROXY included, which is none.
+    if {parts.scheme, "all"} & urllib.request.getproxies().keys():
         return True
     try:
-        socket.getaddrinfo(urllib.parse.urlsplit(address).hostname, None)
+        socket.getaddrinfo(parts.hostname, None)
     except OSError:
         return False
     return True
