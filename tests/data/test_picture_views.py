@@ -53,9 +53,30 @@ def test_a_uniform_picture_stays_uniform_however_it_is_moved() -> None:
     assert bool((moved == 77).all())
 
 
+def test_a_turn_is_about_the_middle_of_what_is_seen() -> None:
+    image = np.zeros((65, 65, 3), dtype=np.uint8)
+    image[24:41, 24:41] = 200
+    image[32, 4:61] = 200  # a line through the middle of a square
+    turned = PictureView(size=(65, 65), turn=90.0)(image, 2)[0].numpy()
+    plain = PictureView(size=(65, 65)).plain(image)[0].numpy()
+    assert not np.array_equal(turned, plain)
+    assert turned[30:35, 30:35].min() == 200
+    assert float(turned.sum()) == pytest.approx(float(plain.sum()), rel=0.02)
+
+
+def test_a_blur_keeps_the_mean_and_takes_the_detail() -> None:
+    image = picture()
+    blurred = PictureView(size=(48, 64), blur=1.0)(image, 1).float()
+    plain = PictureView(size=(48, 64)).plain(image).float()
+    assert float(blurred.mean()) == pytest.approx(float(plain.mean()), abs=2.0)
+    assert float(blurred.std()) < 0.8 * float(plain.std())
+
+
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 10**6))
 def test_any_picture_fills_the_size(height: int, width: int, seed: int) -> None:
-    view = PictureView(size=(32, 48), min_scale=0.2, jitter=1.0, shift=0.9, flip=0.5, grey=0.5)
+    view = PictureView(
+        size=(32, 48), min_scale=0.2, jitter=1.0, shift=0.9, flip=0.5, grey=0.5, turn=180.0, blur=0.5
+    )
     result = view(picture(height, width), seed)
     assert result.shape == (3, 32, 48)
     assert result.dtype == torch.uint8

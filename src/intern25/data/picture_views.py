@@ -17,6 +17,7 @@ from intern25.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
+_BLURRED = 1 / 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,15 +41,21 @@ class PictureView:
     """Largest random move of each border, as a share of the side; what lies outside repeats the border."""
     grey: float = 0.0
     """Probability of losing all colour."""
+    turn: float = 0.0
+    """Largest random turn to either side, in degrees; what lies outside is black."""
+    blur: float = 0.0
+    """Probability of losing detail: shrunk to between a third and all of its size, and enlarged again."""
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or min(self.size) < 32:
             raise ValueError(f"size={self.size} must be (height, width), each 32 pixels or more")
         if not 0.0 < self.min_scale <= 1.0:
             raise ValueError(f"min_scale={self.min_scale} must lie in (0, 1]")
-        for name in ("flip", "jitter", "shift", "grey"):
+        for name in ("flip", "jitter", "shift", "grey", "blur"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name}={getattr(self, name)} must lie in [0, 1]")
+        if not 0.0 <= self.turn <= 180.0:
+            raise ValueError(f"turn={self.turn} must lie in [0, 180] degrees")
 
     def plain(self, image: NDArray[np.uint8]) -> Tensor:
         """Resize an RGB picture ``(H, W, 3)`` to ``(3, *size)`` uint8, nothing random."""
@@ -66,7 +73,16 @@ class PictureView:
             box = random_crop_box(picture.size, self.min_scale, draw)
         if self.shift > 0:
             picture, box = _moved(image, box, self.shift, draw)
+        if self.turn > 0:
+            center = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+            angle = draw.uniform(-self.turn, self.turn)
+            picture = picture.rotate(angle, Image.Resampling.BILINEAR, center=center)
         picture = picture.resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+        if self.blur > 0 and draw.random() < self.blur:
+            share = draw.uniform(_BLURRED, 1.0)
+            few = (max(1, round(width * share)), max(1, round(height * share)))
+            picture = picture.resize(few, Image.Resampling.BILINEAR)
+            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
         if draw.random() < self.flip:
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         pixels = np.asarray(picture)

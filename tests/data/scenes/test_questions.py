@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from intern25.data.multimodal.records import Language, Question
+from intern25.data.scenes.dataset import StreetScenes
 from intern25.data.scenes.driving import questions
+from intern25.data.scenes.facts import Facts
 from intern25.data.scenes.rendering import View
 from intern25.data.scenes.scene import Scene
 from tests.data.scenes.answering import right_answers
@@ -90,3 +92,20 @@ def test_what_is_asked_about_is_large_enough(asked: Asked) -> None:
             assert max(sizes) >= 7
             checked += 1
     assert checked > 50
+
+
+def test_a_larger_picture_of_a_scene_is_asked_about_the_same_things() -> None:
+    """What counts as seen is a share of the picture, but for what falls on either side by a pixel's width."""
+    sizes = ((128, 128), (256, 256))
+    scenes = [StreetScenes(60, seed=5, size=size) for size in sizes]
+    same = total = 0
+    for index in range(len(scenes[0])):
+        small, large = ({found.index for found in _facts(part, index).clear} for part in scenes)
+        same += len(small & large)
+        total += len(small | large)
+    assert total > 100
+    assert same / total > 0.8
+
+
+def _facts(scenes: StreetScenes, index: int) -> Facts:
+    return Facts(scenes.scene(index), scenes.view(index))

@@ -112,8 +112,11 @@ def test_the_largest_share_decides_and_all_sizes_of_questions_count() -> None:
         found = trained_settings(mixture, USUAL)
         assert found.classify_size == size
         assert set(found.ask_sizes) == {(64, 64), (96, 64)}
-    rare = part(asked((160, 128), "d"), 0.8)  # beside 2.0 at (64, 64)
+    rare = part(asked((160, 128), "d"), 0.2)  # beside 2.0 at (64, 64)
     assert set(trained_settings(Mixture((*sizes, rare)), USUAL).ask_sizes) == {(64, 64), (96, 64)}
+    twice = part(asked((160, 128), "e"), 0.01)
+    found = trained_settings(Mixture((*sizes, rare, twice)), USUAL)
+    assert set(found.ask_sizes) == {(64, 64), (96, 64), (160, 128)}
 
 
 def test_what_no_task_says_stays_as_it_was() -> None:
@@ -216,7 +219,7 @@ def test_the_packs_are_used_as_they_are_learnt(shared_root: Path) -> None:
     names = ("classify_signs_cn", "caption", "retrieval", "vqa", "reasoning", "drive", "read_words")
     mixture = tiny_mixture(shared_root / "data", settings, tasks=names)
     found = trained_settings(mixture, USUAL)
-    assert set(found.ask_sizes) == {(144, 192), (128, 128), (96, 96), (64, 256)}
+    assert set(found.ask_sizes) == {(192, 256), (128, 128), (96, 96), (64, 256)}
     assert (found.classify_size, found.read_size, found.caption_size) == (64, (48, 256), (128, 128))
     # And what is scored during the training is no more than was asked for.
     scored = [len(p.task.scored()) for p in mixture.parts if hasattr(p.task, "scored")]

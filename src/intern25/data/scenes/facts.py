@@ -21,11 +21,17 @@ WEATHER_CLASSES = ClassNames(
 )
 TIME_CLASSES = ClassNames(en=("day", "dusk", "night"), zh=("白天", "黄昏", "夜晚"))
 
-LEAST_HEIGHT = 7.0
-"""Pixels of something that a question is about."""
+# In pixels of a picture that is UNIT_WIDTH wide: what is asked about is a share of the picture, so that a
+# larger picture of a scene shows more of the same things rather than smaller ones.
+UNIT_WIDTH = 128
+_HEIGHT, _WIDTH, _AHEAD = 7.0, 3.0, 9.8
+"""Least sides of something that can be named, and least height of what is said to be ahead."""
+_SHAPE = 14.0
+"""Longer side of a light whose arrow or figure can be told."""
 _DIGITS, _LINE = 9.0, 9.0
-"""Pixels of a countdown panel and of a line of a board that can be read."""
-_LIMIT = 11.0
+"""Height of a countdown panel and of a line of a board that can be read."""
+_LIMIT, _TUNNEL = 11.0, 10.0
+"""Height of a sign that can be read, and of the mouth of a tunnel."""
 _MOSTLY, _WHOLE = 0.6, 0.9
 """Share that is seen of what can be named and of what can be read."""
 _HAZY = 1.25
@@ -66,6 +72,7 @@ class Facts:
 
     def __init__(self, scene: Scene, view: View) -> None:
         self.scene, self.view = scene, view
+        self._unit = view.camera.size[1] / UNIT_WIDTH
         self._position = view.camera.position
         focal = float(view.camera.intrinsics[0, 0])
         self.horizontal_view = 2 * math.atan(0.5 * view.camera.size[1] / focal)
@@ -87,8 +94,8 @@ class Facts:
         open_enough = 0.3 if thing.kind in ("bicycle", "motorcycle") else _MOSTLY
         side = max(visible.height, visible.width) if thing.light is not None else visible.height
         return (
-            side >= LEAST_HEIGHT
-            and visible.width >= 3.0
+            side >= _HEIGHT * self._unit
+            and visible.width >= _WIDTH * self._unit
             and visible.visibility >= open_enough
             and depth <= (2.0 * _HAZY if shines else _HAZY)
             and self._is_turned_here(thing)
@@ -146,7 +153,8 @@ class Facts:
         return found[0] if len(found) == 1 and self._shape_shows(found[0]) else None
 
     def _shape_shows(self, visible: VisibleObject) -> bool:
-        return _shape(self.thing(visible)) == "round" or max(visible.height, visible.width) >= 14.0
+        large = max(visible.height, visible.width) >= _SHAPE * self._unit
+        return large or _shape(self.thing(visible)) == "round"
 
     def countdown(self, visible: VisibleObject) -> int | None:
         """Seconds on the panel of a light, where they can be read."""
@@ -154,7 +162,7 @@ class Facts:
         if state is None or state.countdown is None or visible.visibility < _WHOLE:
             return None
         pixels = PANEL * visible.height / light_size(state)[2]
-        return state.countdown if pixels >= _DIGITS else None
+        return state.countdown if pixels >= _DIGITS * self._unit else None
 
     # --- signs ------------------------------------------------------------------------------------------
 
@@ -173,7 +181,7 @@ class Facts:
         lines = max(len(sign.destinations), 1)
         least = _LINE * lines if sign.destinations else _LIMIT
         whole = _WHOLE if sign.destinations else 0.8
-        return found[0] if found[0].height >= least and found[0].visibility >= whole else None
+        return found[0] if found[0].height >= least * self._unit and found[0].visibility >= whole else None
 
     # --- the road ---------------------------------------------------------------------------------------
 
@@ -208,7 +216,7 @@ class Facts:
         open_enough = sum(
             self._shows((x, middle + dy, z), BUILDING) for dy in (-1.5, 1.5) for z in (2.0, 4.0)
         )
-        return bool(depth.min() > 0) and tall >= 10.0 and open_enough >= 3
+        return bool(depth.min() > 0) and tall >= _TUNNEL * self._unit and open_enough >= 3
 
     def _shows(self, point: tuple[float, float, float], semantic: int) -> bool:
         """Whether a point is inside the picture and its pixel of a class."""
@@ -240,7 +248,7 @@ class Facts:
         for visible in self.seen(*kinds):
             thing = self.thing(visible)
             if self.is_in_own_lane(thing) and thing.center[0] < 40.0 and not thing.riding:
-                big = visible.height >= 1.4 * LEAST_HEIGHT
+                big = visible.height >= _AHEAD * self._unit
                 return visible if big and self.is_clear(visible) else None
         return None
 

@@ -21,6 +21,7 @@ from intern25.generalist.tasks.writing import WritingTask
 from intern25.training.generalist.mixture import MixturePart
 from intern25.training.generalist.packs.settings import (
     QUESTION_SIZE,
+    SQUARE,
     PackSettings,
 )
 
@@ -39,8 +40,7 @@ def streets(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         train,
         val,
         settings.tokenizer,
-        view=PictureView(size=(192, 256), jitter=0.3),
-        other_sizes=(QUESTION_SIZE,),
+        view=PictureView(size=QUESTION_SIZE, jitter=0.3),
         metric=kind_accuracy,
         questions_per_picture=4,
         max_length=8,
@@ -63,7 +63,7 @@ def junctions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         val,
         settings.tokenizer,
         view=PictureView(size=(288, 384), min_scale=0.6, jitter=0.3, grey=0.02),
-        other_sizes=((192, 256),),
+        other_sizes=(QUESTION_SIZE,),
         metric=kind_accuracy,
         questions_per_picture=4,
         max_length=8,
@@ -85,7 +85,7 @@ def things(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         asked,
         DerivedQuestions(object_questions(read_detection(path, split="val", format="coco"), seed=1)),
         settings.tokenizer,
-        view=PictureView(size=(128, 160), jitter=0.3),
+        view=PictureView(size=SQUARE, jitter=0.3),
         other_sizes=(QUESTION_SIZE,),
         metric=kind_accuracy,
         questions_per_picture=4,

@@ -33,7 +33,7 @@ def cells(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         masks=False,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=4, share=1.4)
+    return MixturePart(task=task, batch_size=4, share=2.0)
 
 
 def lights(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -74,7 +74,7 @@ def nuclei(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         criterion=ProposalCriterion(),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=4, share=0.4)
+    return MixturePart(task=task, batch_size=4, share=0.3)
 
 
 def things(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -92,4 +92,4 @@ def things(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         criterion=ProposalCriterion(),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=4, share=0.25)
+    return MixturePart(task=task, batch_size=4, share=0.1)

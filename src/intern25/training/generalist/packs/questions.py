@@ -20,6 +20,7 @@ from intern25.generalist.tasks.writing import WritingTask
 from intern25.training.generalist.mixture import MixturePart
 from intern25.training.generalist.packs.settings import (
     QUESTION_SIZE,
+    SQUARE,
     PackSettings,
     held_out_part,
 )
@@ -61,7 +62,7 @@ def rooms(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         AskedPictures(train),
         AskedPictures(val),
         settings.tokenizer,
-        view=PictureView(size=(128, 160), min_scale=0.8, jitter=0.3),
+        view=PictureView(size=SQUARE, min_scale=0.8, jitter=0.3),
         other_sizes=(QUESTION_SIZE,),
         metric=answer_accuracy,
         questions_per_picture=4,
@@ -69,7 +70,7 @@ def rooms(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         candidates=answers_of(train),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=16, share=0.6)
+    return MixturePart(task=task, batch_size=16, share=0.4)
 
 
 def reasoning(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -92,7 +93,7 @@ def reasoning(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         candidates=("true", "false"),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=32, share=1.2)
+    return MixturePart(task=task, batch_size=32, share=0.8)
 
 
 def _set_of_pictures(name: str) -> str:

@@ -27,10 +27,10 @@ def streets(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         read_semantic(path, split=settings.held_out),
         settings.tokenizer,
         augmentation=SegmentationAugmentation(
-            crop=(256, 320), short_side=360, long_side=480, scale=(0.5, 1.5), flip=0.5, photometric=0.5
+            crop=(256, 320), short_side=360, long_side=480, scale=(0.5, 1.5), flip=0.5, photometric=0.8
         ),
         preprocessing=SegmentationPreprocessing(short_side=360, long_side=480),
         class_weights=balanced_weights(train.pixel_counts(), 0.5),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=5, share=1.5)
+    return MixturePart(task=task, batch_size=5, share=1.7)

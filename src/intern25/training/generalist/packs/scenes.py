@@ -6,7 +6,7 @@ from __future__ import annotations
 from intern25.data.detection.augmentation import DetectionAugmentation
 from intern25.data.packs import PackFolder
 from intern25.data.picture_views import PictureView
-from intern25.data.resizing import DetectionPreprocessing, SegmentationPreprocessing
+from intern25.data.resizing import DetectionPreprocessing, SegmentationPreprocessing, Size
 from intern25.data.scenes.dataset import StreetScenes
 from intern25.data.segmentation.augmentation import SegmentationAugmentation
 from intern25.drawing.fonts import find_chinese_font
@@ -40,37 +40,36 @@ from intern25.training.generalist.packs.settings import (
 )
 
 
-def _scenes(settings: PackSettings, size: int = 128) -> tuple[StreetScenes, StreetScenes]:
+def _scenes(settings: PackSettings, size: Size = (128, 128)) -> tuple[StreetScenes, StreetScenes]:
     """Scenes to learn from, and those of another seed to be scored on."""
     font = find_chinese_font()
-    train = StreetScenes(settings.scenes, settings.seed, (size, size), font=font)
+    train = StreetScenes(settings.scenes, settings.seed, size, font=font)
     seed = TEST_SEED if settings.held_out == "test" else VAL_SEED
-    return train, StreetScenes(settings.evaluate_most or HELD_OUT_SCENES, seed, (size, size), font=font)
+    return train, StreetScenes(settings.evaluate_most or HELD_OUT_SCENES, seed, size, font=font)
 
 
 def questions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
     """A driver's questions and statements to judge."""
-    train, val = _scenes(settings)
+    train, val = _scenes(settings, QUESTION_SIZE)
     asked = SceneQuestions(train, count=6)
     task = WritingTask(
         "drive_scenes",
         asked,
         SceneQuestions(val, count=6),
         settings.tokenizer,
-        view=PictureView(size=(128, 128), jitter=0.15),
-        other_sizes=(QUESTION_SIZE,),
+        view=PictureView(size=QUESTION_SIZE, jitter=0.15),
         metric=kind_accuracy,
         questions_per_picture=6,
         max_length=12,
         candidates=drawn_answers(asked),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=16, share=3.4)
+    return MixturePart(task=task, batch_size=12, share=3.4)
 
 
 def names(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
     """Full names of lights, signs, vehicles, people and animals."""
-    train, val = _scenes(settings)
+    train, val = _scenes(settings, QUESTION_SIZE)
     task = NamingTask(
         "name_scenes",
         SceneThings(train),
@@ -79,7 +78,7 @@ def names(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         view=PictureView(size=(64, 64), jitter=0.15),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=24, share=1.0)
+    return MixturePart(task=task, batch_size=24, share=1.6)
 
 
 def captions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -115,7 +114,7 @@ def retrieval(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
 
 def objects(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
     """Vehicles, people, animals, lights and signs with masks."""
-    train, val = _scenes(settings, 192)
+    train, val = _scenes(settings, (192, 192))
     task = DetectionTask(
         "detect_scenes",
         SceneObjects(train),
@@ -131,7 +130,7 @@ def objects(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
 
 def regions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
     """The classes of CamVid."""
-    train, val = _scenes(settings, 192)
+    train, val = _scenes(settings, (192, 192))
     task = SegmentationTask(
         "segment_scenes",
         SceneRegions(train),
@@ -148,7 +147,7 @@ def regions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
 
 def references(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
     """Phrases that mean one object."""
-    train, val = _scenes(settings, 160)
+    train, val = _scenes(settings, (160, 160))
     task = ReferringTask(
         "refer_scenes",
         SceneReferences(train),

@@ -21,8 +21,10 @@ VAL_SEED, TEST_SEED = 20230314, 20230315
 """Seeds of rendered scenes and texts that never train."""
 HELD_OUT_SCENES = 1000
 """Rendered scenes and texts that are scored."""
-QUESTION_SIZE = (144, 192)
+QUESTION_SIZE = (192, 256)
 """Height and width that pictures of every kind have while they are asked about."""
+SQUARE = (128, 128)
+"""The same for square ones."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,13 +30,40 @@ from intern25.training.generalist.packs.settings import Builder, PackSettings
 BUILDERS: Mapping[str, Builder] = MappingProxyType(
     {
         "classify_objects": pictures.classify(
-            "classify_objects", "caltech101_128", 128, 32, 1.6, min_scale=0.35, flip=0.5, jitter=0.3, mix=0.5
+            "classify_objects",
+            "caltech101_128",
+            128,
+            32,
+            1.8,
+            mix=0.5,
+            min_scale=0.35,
+            flip=0.5,
+            jitter=0.3,
+            turn=12,
         ),
         "classify_signs_de": pictures.classify(
-            "classify_signs_de", "gtsrb32", 64, 64, 1.6, templates=SIGN_TEMPLATES, shift=0.1, jitter=0.4
+            "classify_signs_de",
+            "gtsrb32",
+            64,
+            64,
+            2.0,
+            templates=SIGN_TEMPLATES,
+            shift=0.12,
+            jitter=0.5,
+            turn=12,
+            blur=0.3,
         ),
         "classify_signs_cn": pictures.classify(
-            "classify_signs_cn", "tt100k_signs", 64, 64, 0.6, templates=SIGN_TEMPLATES, shift=0.1, jitter=0.4
+            "classify_signs_cn",
+            "tt100k_signs",
+            64,
+            64,
+            0.6,
+            templates=SIGN_TEMPLATES,
+            shift=0.12,
+            jitter=0.5,
+            turn=8,
+            blur=0.2,
         ),
         "classify_lights": pictures.classify(
             "classify_lights", "traffic_light_crops", 64, 32, 0.1, shift=0.1, jitter=0.3, flip=0.5

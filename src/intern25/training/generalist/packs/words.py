@@ -37,13 +37,13 @@ def words(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         WrittenPictures(train),
         WrittenPictures(val),
         settings.tokenizer,
-        view=PictureView(size=(48, 256), shift=0.05, jitter=0.4, grey=0.1),
+        view=PictureView(size=(48, 256), shift=0.06, jitter=0.5, grey=0.1, turn=3, blur=0.25),
         metric=reading_scores,
         max_length=28,
         characters=True,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=48, share=1.8)
+    return MixturePart(task=task, batch_size=48, share=2.0)
 
 
 def rendered(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -63,4 +63,4 @@ def rendered(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         characters=True,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=48, share=3.6)
+    return MixturePart(task=task, batch_size=48, share=3.2)
