@@ -168,7 +168,10 @@ def test_sizes_that_are_not_given_are_those_of_the_batch(monkeypatch: pytest.Mon
     np.testing.assert_allclose(found.boxes, [[0, 16, 96, 48]])  # clipped at the border
     assert found.size == (64, 96)
     assert found.masks is not None
-    assert bool(found.masks.all())
+    # A mask that is everywhere ends with its box.
+    assert bool(found.masks[0, 16:48].all())
+    assert not found.masks[0, :16].any()
+    assert not found.masks[0, 48:].any()
     (inner,) = ListDetector(model, NAMES, with_masks=False).eval()(pictures(1), [(40, 80)])
     assert inner.size == (40, 80)
     assert inner.masks is None

@@ -97,17 +97,15 @@ def mask_terms(logits: list[float], wanted: list[float]) -> tuple[float, float]:
 
 @pytest.fixture
 def on_the_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Points at the pixels' centres, in matching and in the losses."""
-    monkeypatch.setattr(Tensor, "uniform_", lambda self: self.copy_(GRID.expand_as(self)))
+    """Points at the pixels' centres."""
     monkeypatch.setattr(module, "uncertain_points", lambda masks, *_a, **_k: GRID.repeat(len(masks), 1, 1))
 
 
-@pytest.mark.usefixtures("on_the_grid")
 def test_costs(criterion: ProposalCriterion) -> None:
     """Three pictures: with masks, without masks, empty."""
     proposals = some_proposals(2, 3, 4)
     targets = [random_targets(3, (4, 4), dtype=torch.float64), random_targets(2, None), random_targets(0)]
-    costs = criterion.costs(proposals.layers, proposals.mask_features, batch_of(targets))
+    costs = criterion.costs(proposals.layers, batch_of(targets))
     assert costs.shape == (2, 3, 4, 3)
     for layer in range(2):
         for n, target in enumerate(targets):
@@ -118,20 +116,13 @@ def test_costs(criterion: ProposalCriterion) -> None:
                     positive, negative = 0.25 * (1 - p) ** 2 * -math.log(p), 0.75 * p**2 * -math.log(1 - p)
                     expected = 2 * (positive - negative) + 5 * distance(box, wanted)
                     expected -= 2 * overlaps(corners(box), wanted)[1]
-                    if target.masks is not None:
-                        embedding = proposals.layers.mask_embeddings[layer, n, q]
-                        logits = torch.einsum("c,chw->hw", embedding, proposals.mask_features[n])
-                        terms = mask_terms(
-                            logits.flatten().tolist(), target.masks[k].double().flatten().tolist()
-                        )
-                        expected += 5 * sum(terms)
                     assert costs[layer, n, q, k].item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_match_is_the_cheapest_of_all(criterion: ProposalCriterion) -> None:
     proposals, batch = some_proposals(2, 2, 4), batch_of([random_targets(2, None), random_targets(3, None)])
-    pairs = criterion.match(proposals.layers, proposals.mask_features, batch)
-    costs = criterion.costs(proposals.layers, proposals.mask_features, batch)
+    pairs = criterion.match(proposals.layers, batch)
+    costs = criterion.costs(proposals.layers, batch)
     for layer in range(2):
         for n, count in enumerate(batch.counts):
             own = (pairs.layers == layer) & (pairs.pictures == n)
@@ -148,7 +139,7 @@ def test_match_is_the_cheapest_of_all(criterion: ProposalCriterion) -> None:
 def test_losses(criterion: ProposalCriterion) -> None:
     proposals = some_proposals(2, 3, 4)
     targets = [random_targets(3, (4, 4), dtype=torch.float64), random_targets(2, None), random_targets(0)]
-    pairs = criterion.match(proposals.layers, proposals.mask_features, batch_of(targets))
+    pairs = criterion.match(proposals.layers, batch_of(targets))
     found = criterion(proposals, targets)
     expected = dict.fromkeys(("loss_objectness", "loss_box", "loss_giou", "loss_mask", "loss_dice"), 0.0)
     columns = (pairs.layers, pairs.pictures, pairs.queries, pairs.objects)
@@ -184,6 +175,31 @@ def test_losses(criterion: ProposalCriterion) -> None:
     for n, q, k, overlap in zip(*(c.tolist() for c in (*columns, matches.overlaps)), strict=True):
         box = corners(proposals.boxes[n, q].tolist())
         assert overlap == pytest.approx(overlaps(box, targets[n].boxes[k].tolist())[0], rel=1e-6)
+
+
+def test_masks_are_compared_inside_their_boxes(criterion: ProposalCriterion) -> None:
+    """What a mask says outside the box of its object costs nothing; inside, the right mask costs little."""
+    proposals = some_proposals(1, 1, 1, channels=1)
+    box = torch.tensor([[0.25, 0.25, 0.75, 0.5]], dtype=torch.float64)
+    mask = torch.zeros(1, 64, 64, dtype=torch.bool)
+    mask[0, 16:32, 16:32] = True  # the left half of the box
+    x = (torch.arange(64, dtype=torch.float64) + 0.5) / 64
+    right = (20.0 * torch.sign(0.5 - x)).expand(1, 1, 64, 64)
+    ones = LayerPredictions(
+        objectness=proposals.layers.objectness,
+        boxes=proposals.layers.boxes,
+        mask_embeddings=torch.ones_like(proposals.layers.mask_embeddings),
+    )
+
+    def losses(features: Tensor) -> tuple[float, float]:
+        found = criterion(
+            replace(proposals, layers=ones, mask_features=features), [ProposalTargets(boxes=box, masks=mask)]
+        )
+        return found.terms["loss_mask"].item(), found.terms["loss_dice"].item()
+
+    # Above, below and to the left of the box these features are wrong.
+    assert sum(losses(right)) < 0.5
+    assert min(losses(-right)) > 3.0
 
 
 def test_denoising_losses(criterion: ProposalCriterion) -> None:

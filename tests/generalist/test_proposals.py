@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 
 from intern25.generalist.proposal_criterion import ProposalCriterion, ProposalWeights
 from intern25.generalist.proposal_denoising import noise_proposals
-from intern25.generalist.proposals import Proposals
+from intern25.generalist.proposals import OUTSIDE, Proposals
 from intern25.generalist.region_tokens import RegionTokens
 from intern25.layers.boxes import xyxy_to_cxcywh
 from tests.generalist.proposal_samples import random_maps, random_targets, small_network
@@ -33,7 +35,8 @@ def test_best_comes_first_out_of_training() -> None:
         )
 
 
-def test_masks_are_products_of_embeddings_and_features() -> None:
+def test_masks_are_products_of_embeddings_and_features_inside_boxes() -> None:
+    outside = 0
     with torch.no_grad():
         proposals = small_network().double().eval()(random_maps(2, dtype=torch.float64))
     indices = torch.tensor([[3, 0], [1, 1]])
@@ -42,9 +45,14 @@ def test_masks_are_products_of_embeddings_and_features() -> None:
     for n in range(2):
         for place, query in enumerate(indices[n].tolist()):
             embedding = proposals.layers.mask_embeddings[-1, n, query]
-            for row, column in ((0, 0), (7, 20), (15, 23)):
-                expected = float(embedding @ proposals.mask_features[n, :, row, column])
+            for row, column in product((0, 7, 15), (0, 11, 23)):
+                x, y, width, height = proposals.boxes[n, query].tolist()
+                away = abs((column + 0.5) / 24 - x) > width / 2 or abs((row + 0.5) / 16 - y) > height / 2
+                inner = float(embedding @ proposals.mask_features[n, :, row, column])
+                expected = OUTSIDE if away else inner
+                outside += away
                 assert masks[n, place, row, column].item() == pytest.approx(expected, rel=1e-9)
+    assert 0 < outside < 4 * 9
     torch.testing.assert_close(proposals.mask_logits()[0, 3], masks[0, 0])
 
 

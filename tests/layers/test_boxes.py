@@ -12,6 +12,7 @@ from torchvision.ops import box_iou, generalized_box_iou
 
 from intern25.layers.boxes import (
     box_area,
+    cells_inside,
     clip_boxes,
     cxcywh_to_xyxy,
     giou,
@@ -78,3 +79,12 @@ def test_inverse_sigmoid_is_finite_everywhere() -> None:
     # The smaller of both terms is 1e-3, the other one stays as it is.
     expected = torch.tensor([1e-3, 1e-3, 1e3, 1e3], dtype=torch.float64).log()
     torch.testing.assert_close(limit, expected)
+
+
+def test_cells_inside_a_box_by_hand() -> None:
+    boxes = torch.tensor([[0.5, 0.5, 0.5, 0.34], [0.0, 0.0, 0.1, 0.1], [0.5, 0.5, 1.0, 1.0]])
+    inside = cells_inside(boxes, (3, 4))
+    assert inside.shape == (3, 3, 4)
+    assert inside[0].tolist() == [[False] * 4, [False, True, True, False], [False] * 4]
+    assert not inside[1].any()
+    assert inside[2].all()

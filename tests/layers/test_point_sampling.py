@@ -64,6 +64,17 @@ def test_uncertain_points_lie_at_the_edge_of_the_mask() -> None:
     assert 0.2 < distance[300:].mean() < 0.3  # the free ones: 0.25
 
 
+def test_points_of_boxes() -> None:
+    boxes = torch.tensor([[0.1, 0.2, 0.3, 0.9], [0.5, 0.5, 0.6, 0.6]])
+    points = uncertain_points(
+        torch.randn(2, 9, 9), 200, oversample_ratio=2.0, importance_ratio=0.5, boxes=boxes
+    )
+    assert points.shape == (2, 200, 2)
+    shares = (points - boxes[:, None, :2]) / (boxes[:, 2:] - boxes[:, :2])[:, None]
+    assert bool(((shares > -1e-5) & (shares < 1 + 1e-5)).all())
+    assert (shares.mean(dim=1) - 0.5).abs().max() < 0.15
+
+
 @pytest.mark.parametrize(("count", "oversample", "importance"), [(0, 3, 0.5), (4, 0.5, 0.5), (4, 3, 1.5)])
 def test_bad_numbers(count: int, oversample: float, importance: float) -> None:
     with pytest.raises(ValueError, match=f"count={count} must be 1 or more"):

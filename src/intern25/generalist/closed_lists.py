@@ -21,7 +21,7 @@ from intern25.generalist.prompt_tuning import tuned_logits
 from intern25.generalist.proposals import Proposals
 from intern25.generalist.routing import DENSE, DETECTION, MATCHING, Routing
 from intern25.generalist.tokenizer import TokenBatch
-from intern25.layers.boxes import cxcywh_to_xyxy
+from intern25.layers.boxes import cells_inside, cxcywh_to_xyxy
 from intern25.layers.convolution import resize
 from intern25.results import Detections
 
@@ -203,5 +203,10 @@ class ListDetector(_ClosedList):
         embeddings, pixels = proposals.layers.mask_embeddings[-1][row, unique], proposals.mask_features[row]
         logits = (embeddings @ pixels.flatten(1)).unflatten(1, pixels.shape[1:])[None].float()
         full = resize(logits, whole)[..., : inner[0], : inner[1]]
-        masks = (resize(full, outer)[0] > MASK_THRESHOLD).cpu().numpy()
+        # A mask ends with its box, see `ProposalCriterion`.
+        boxes = proposals.boxes[row, unique].float() * logits.new_tensor(
+            (whole[1] / inner[1], whole[0] / inner[0]) * 2
+        )
+        inside = cells_inside(boxes, outer)
+        masks = ((resize(full, outer)[0] > MASK_THRESHOLD) & inside).cpu().numpy()
         return cast("np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", masks[back.cpu().numpy()])

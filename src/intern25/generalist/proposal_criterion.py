@@ -18,7 +18,7 @@ from intern25.generalist.proposal_targets import BatchTargets, ProposalTargets
 from intern25.generalist.proposals import DenoisingPredictions, LayerPredictions, Proposals
 from intern25.layers.boxes import cxcywh_to_xyxy, giou, iou, xyxy_to_cxcywh
 from intern25.layers.losses import dice_loss, giou_loss, mean_count, smooth_l1_loss
-from intern25.layers.matching import focal_cost, hungarian, mask_costs
+from intern25.layers.matching import focal_cost, hungarian
 from intern25.layers.point_sampling import sample_points, uncertain_points
 
 FOCAL_GAMMA = 2.0
@@ -41,8 +41,8 @@ class ProposalWeights:
     """Of the dice term of the masks."""
     dense: float = 1.0
     """Of both terms of the dense proposals, beside the weights above."""
-    points: int = 1024
-    """Points at which masks are compared; 12,544 in Mask DINO."""
+    points: int = 512
+    """Points of its box at which a mask is compared; 12,544 of the picture in Mask DINO."""
     oversample_ratio: float = 3.0
     """Candidates drawn for each point of the loss."""
     importance_ratio: float = 0.75
@@ -94,12 +94,16 @@ class ProposalCriterion(nn.Module):
 
     .. math:: \sum_{matched} \mathrm{BCE}(p, \mathrm{IoU}) - \sum_{others} p^2 \log(1 - p)
 
+    A mask counts inside the box of its object only, and ends with the box where it is used: to tell an object
+    from what is around it is learned far sooner than to tell it from all others of its kind. So masks take
+    no part in the matching.
+
     Args:
         weights: Weights of the terms; None = the default.
 
     Source:
         Mask DINO, arXiv:2206.02777; the objectness term: Align-DETR, arXiv:2304.07527, equation 4, with the
-        IoU as target.
+        IoU as target; masks inside boxes: YOLACT, arXiv:1904.02689, section 3.3.
     """
 
     def __init__(self, weights: ProposalWeights | None = None) -> None:
@@ -133,7 +137,7 @@ class ProposalCriterion(nn.Module):
             )
             features = _full(proposals.mask_features)
             batch = BatchTargets.of(targets, predictions.boxes)
-            pairs = self.match(predictions, features, batch)
+            pairs = self.match(predictions, batch)
             count = mean_count(len(pairs.queries) // len(predictions.boxes), features.device)
             terms, overlaps = self._set_losses(predictions.objectness, predictions.boxes, pairs, batch, count)
             terms.update(self._mask_losses(predictions.mask_embeddings, features, pairs, batch, count))
@@ -152,14 +156,14 @@ class ProposalCriterion(nn.Module):
         return ProposalLosses(terms=terms, matches=matches)
 
     @torch.no_grad()
-    def match(self, predictions: LayerPredictions, features: Tensor, batch: BatchTargets) -> Pairs:
+    def match(self, predictions: LayerPredictions, batch: BatchTargets) -> Pairs:
         """Match the queries of every prediction with the objects of their picture, one to one.
 
         Raises:
             ValueError: The costs are not finite.
         """
         # One transfer from the device for all layers and pictures.
-        costs = self.costs(predictions, features, batch).cpu()
+        costs = self.costs(predictions, batch).cpu()
         rows = [
             (layer, picture, *hungarian(costs[layer, picture, :, :count]))
             for picture, count in enumerate(batch.counts)
@@ -168,15 +172,15 @@ class ProposalCriterion(nn.Module):
         layers = torch.cat([torch.full_like(queries, layer) for layer, _, queries, _ in rows])
         pictures = torch.cat([torch.full_like(queries, picture) for _, picture, queries, _ in rows])
         columns = (layers, pictures, torch.cat([row[2] for row in rows]), torch.cat([row[3] for row in rows]))
-        layers, pictures, queries, objects = (column.to(features.device) for column in columns)
+        device = predictions.boxes.device
+        layers, pictures, queries, objects = (column.to(device) for column in columns)
         return Pairs(layers=layers, pictures=pictures, queries=queries, objects=objects)
 
-    def costs(self, predictions: LayerPredictions, features: Tensor, batch: BatchTargets) -> Tensor:
-        """Cost of every pair, ``(L, N, Q, K)``; objects without a mask are matched by boxes alone.
+    def costs(self, predictions: LayerPredictions, batch: BatchTargets) -> Tensor:
+        """Cost of every pair, ``(L, N, Q, K)``, by objectness and boxes.
 
         Args:
             predictions: Of every layer.
-            features: ``(N, C, H/4, W/4)`` mask features.
             batch: Objects.
         """
         weights = self.weights
@@ -184,25 +188,7 @@ class ProposalCriterion(nn.Module):
         overlap = giou(corners, batch.boxes[:, None], eps=SHARE_EPS)
         distance = torch.cdist(predictions.boxes, xyxy_to_cxcywh(batch.boxes)[None], p=1)
         costs = weights.box * distance - weights.giou * overlap
-        costs = costs + weights.objectness * focal_cost(predictions.objectness)[..., None]
-        if batch.masks.known.any():
-            costs = costs + self._mask_costs(predictions.mask_embeddings, features, batch)
-        return costs
-
-    def _mask_costs(self, embeddings: Tensor, features: Tensor, batch: BatchTargets) -> Tensor:
-        """``(L, N, Q, K)``; the masks of a picture are read at the same points, which saves whole masks."""
-        weights = self.weights
-        points = features.new_empty((len(features), 1, weights.points, 2)).uniform_()
-        sampled = F.grid_sample(features, 2 * points - 1, align_corners=False)[:, :, 0]  # (N, C, P)
-        pictures, places = batch.present.nonzero(as_tuple=True)
-        known = batch.masks.known
-        pictures, places, objects = pictures[known], places[known], known.nonzero()[:, 0]
-        wanted = sampled.new_zeros((*batch.present.shape, weights.points))
-        wanted[pictures, places] = batch.masks.read(objects, points[pictures, 0])
-        entropy, dice = mask_costs(embeddings @ sampled, wanted)
-        has_mask = torch.zeros_like(batch.present)
-        has_mask[pictures, places] = True
-        return (weights.mask * entropy + weights.dice * dice) * has_mask[:, None]
+        return costs + weights.objectness * focal_cost(predictions.objectness)[..., None]
 
     def _set_losses(
         self, objectness: Tensor, boxes: Tensor, pairs: Pairs, batch: BatchTargets, count: Tensor
@@ -229,7 +215,7 @@ class ProposalCriterion(nn.Module):
     def _mask_losses(
         self, embeddings: Tensor, features: Tensor, pairs: Pairs, batch: BatchTargets, count: Tensor
     ) -> dict[str, Tensor]:
-        """Binary cross entropy and dice of the matched masks at uncertain points."""
+        """Binary cross entropy and dice of the matched masks at uncertain points of their objects' boxes."""
         weights = self.weights
         objects = batch.starts[pairs.pictures] + pairs.objects
         known = batch.masks.known[objects]
@@ -247,6 +233,7 @@ class ProposalCriterion(nn.Module):
             weights.points,
             oversample_ratio=weights.oversample_ratio,
             importance_ratio=weights.importance_ratio,
+            boxes=batch.boxes[pictures, pairs.objects[known]],
         )
         wanted = batch.masks.read(objects[known], points)
         found = sample_points(logits, points)

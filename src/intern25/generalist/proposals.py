@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +18,14 @@ from intern25.generalist.config import ProposalConfig
 from intern25.generalist.dense_proposals import DenseOutput, DenseProposals, select_cells
 from intern25.generalist.proposal_denoising import NoisedProposals, noise_proposals
 from intern25.generalist.proposal_targets import ProposalTargets
-from intern25.layers.boxes import xyxy_to_cxcywh
+from intern25.layers.boxes import cells_inside, xyxy_to_cxcywh
 from intern25.layers.deformable_decoder import DeformableDecoder, WholeMaps, box_head, class_head
 from intern25.layers.denoising import PADDING, blocked_attention
 from intern25.layers.mlp import MLP
 from intern25.layers.pixel_decoder import LEVELS, PixelDecoder, unflatten_levels
 
+OUTSIDE = -10.0
+"""Logit of a mask outside its box."""
 SELECTION_NMS = 0.8
 """IoU above which two cells propose the same."""
 
@@ -82,7 +83,7 @@ class Proposals:
         return self.layers.objectness[-1]
 
     def mask_logits(self, indices: Tensor | None = None) -> Tensor:
-        """Masks, made when they are asked for.
+        """Masks, made when they are asked for; nothing belongs to an object outside its box.
 
         Args:
             indices: ``(N, K)`` int64 queries; None = all.
@@ -90,11 +91,12 @@ class Proposals:
         Returns:
             ``(N, K, H/4, W/4)``.
         """
-        embeddings = self.layers.mask_embeddings[-1]
+        embeddings, boxes = self.layers.mask_embeddings[-1], self.boxes
         if indices is not None:
-            embeddings = take_rows(embeddings, indices)
-        products = embeddings @ self.mask_features.flatten(2)
-        return cast(Tensor, products.unflatten(2, self.mask_features.shape[2:]))
+            embeddings, boxes = take_rows(embeddings, indices), take_rows(boxes, indices)
+        size = self.mask_features.shape[2], self.mask_features.shape[3]
+        products: Tensor = (embeddings @ self.mask_features.flatten(2)).unflatten(2, size)
+        return products.masked_fill(~cells_inside(boxes, size), OUTSIDE)
 
     def best(self, count: int) -> Tensor:
         """``(N, min(count, Q))`` int64 queries of the highest objectness, best first."""

@@ -99,3 +99,18 @@ def inverse_sigmoid(x: Tensor, *, eps: float = 1e-3) -> Tensor:
     r"""Inverse of the sigmoid, :math:`\log(x / (1 - x))`, finite: both terms are at least ``eps``."""
     x = x.clamp(0, 1)
     return torch.log(x.clamp(min=eps) / (1 - x).clamp(min=eps))
+
+
+def cells_inside(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cells of a map whose middle lies in a box.
+
+    Args:
+        boxes: ``(..., 4)`` centre x, centre y, width, height as shares of the map.
+        size: (rows, columns) of the map.
+
+    Returns:
+        ``(..., rows, columns)`` bool.
+    """
+    left, top, right, bottom = cxcywh_to_xyxy(boxes)[..., None].unbind(-2)
+    y, x = ((torch.arange(count, device=boxes.device) + 0.5) / count for count in size)
+    return ((y >= top) & (y <= bottom))[..., :, None] & ((x >= left) & (x <= right))[..., None, :]

@@ -30,7 +30,12 @@ def sample_points(maps: Tensor, points: Tensor) -> Tensor:
 
 @torch.no_grad()
 def uncertain_points(
-    mask_logits: Tensor, count: int, *, oversample_ratio: float, importance_ratio: float
+    mask_logits: Tensor,
+    count: int,
+    *,
+    oversample_ratio: float,
+    importance_ratio: float,
+    boxes: Tensor | None = None,
 ) -> Tensor:
     """Random points, most of them where a mask's probability is nearest to one half.
 
@@ -39,6 +44,8 @@ def uncertain_points(
         count: Points for each mask.
         oversample_ratio: Candidates drawn for each point.
         importance_ratio: Share of the points that is chosen from the candidates; the rest is drawn freely.
+        boxes: ``(N, 4)`` left, top, right, bottom as shares of the map, in which the points of each mask lie;
+            None = anywhere.
 
     Returns:
         ``(N, count, 2)``, ``(x, y)`` in [0, 1).
@@ -54,11 +61,15 @@ def uncertain_points(
             f"count={count} must be 1 or more, oversample_ratio={oversample_ratio} 1 or more and "
             f"importance_ratio={importance_ratio} between 0 and 1"
         )
-    masks = mask_logits.shape[0]
-    candidates = mask_logits.new_empty((masks, int(count * oversample_ratio), 2)).uniform_()
+    candidates = _drawn(mask_logits, int(count * oversample_ratio), boxes)
     chosen = int(importance_ratio * count)
     certainty = sample_points(mask_logits, candidates).abs()
     nearest = certainty.topk(chosen, dim=1, largest=False, sorted=False).indices
     uncertain = candidates.gather(1, nearest[..., None].expand(-1, -1, 2))
-    free = mask_logits.new_empty((masks, count - chosen, 2)).uniform_()
-    return torch.cat((uncertain, free), dim=1)
+    return torch.cat((uncertain, _drawn(mask_logits, count - chosen, boxes)), dim=1)
+
+
+def _drawn(maps: Tensor, count: int, boxes: Tensor | None) -> Tensor:
+    """``(N, count, 2)`` points anywhere on ``(N, H, W)`` maps, or in a box of each."""
+    points = maps.new_empty((len(maps), count, 2)).uniform_()
+    return points if boxes is None else torch.lerp(boxes[:, None, :2], boxes[:, None, 2:], points)
