@@ -84,12 +84,13 @@ def test_names_come_in_both_languages() -> None:
 
 
 @torch.no_grad()
-def test_retrieval_counts_equal_captions_and_equal_pictures_as_right() -> None:
+def test_retrieval_counts_every_caption_of_a_picture_as_right() -> None:
     model, task = small_generalist(), retrieve()
     batch = next(b for b in (task.batch([0, 1, 3, 0], seed) for seed in range(50)) if _two_alike(b.texts.ids))
     assert batch.same is not None
     texts = [TOKENIZER.decode(ids) for ids in batch.texts.ids]
-    alike = [[a == b or i == j or {i, j} == {0, 3} for j, b in enumerate(texts)] for i, a in enumerate(texts)]
+    own = [{_as_read(item.text) for item in task.train.items(index)} for index in (0, 1, 3, 0)]
+    alike = [[text in captions for text in texts] for captions in own]
     assert batch.same.tolist() == alike
     x = model.embed_images(model.encode_image(batch.pictures), MATCHING)
     y = model.embed_texts(batch.texts, MATCHING)
@@ -100,6 +101,10 @@ def test_retrieval_counts_equal_captions_and_equal_pictures_as_right() -> None:
             wanted = 0.9 * matches / matches.sum() + 0.1 / 4
             total -= float((wanted * row.log_softmax(0)).sum()) / 8
     assert float(task.losses(model, batch)["retrieval"]) == pytest.approx(total, rel=1e-4)
+
+
+def _as_read(text: str) -> str:
+    return TOKENIZER.decode(TOKENIZER.encode([text], max_length=40).ids[0])
 
 
 def _two_alike(ids: Tensor) -> bool:

@@ -128,9 +128,10 @@ class CaptionedPairs:
 
     def meaning(self, indices: list[int], draw: random.Random) -> Meaning:
         """One caption a picture, of any language."""
-        texts = [draw.choice(self.pictures.items(self._rows[index])).text for index in indices]
+        captions = [[item.text for item in self.pictures.items(self._rows[index])] for index in indices]
+        texts = [draw.choice(own) for own in captions]
         tokens = self.tokenizer.encode(texts, max_length=self.max_length)
-        return Meaning(tokens, same=matching_texts(indices, texts))
+        return Meaning(tokens, same=matching_texts([set(own) for own in captions], texts))
 
 
 class Judge(Protocol):

@@ -32,7 +32,7 @@ class RetrievalBatch(TaskBatch):
     texts: TokenBatch
     """``N`` captions."""
     same: Tensor | None
-    """``(N, N)`` bool: caption j fits picture i as well; None where only the diagonal does."""
+    """``(N, N)`` bool: text j is a caption of picture i as well; None where only the diagonal is."""
 
 
 class RetrievalTask:
@@ -102,7 +102,7 @@ class RetrievalTask:
             task=self.name,
             images=stacked(pictures),
             texts=self.tokenizer.encode(texts, max_length=self.max_length),
-            same=matching_texts(indices, texts),
+            same=matching_texts([{caption.text for caption in found[index]} for index in indices], texts),
         )
 
     def losses(self, model: Generalist, batch: RetrievalBatch) -> dict[str, Tensor]:
@@ -168,8 +168,7 @@ class RetrievalTask:
         return {"recall5": sum(chance) / 2, "image_to_text_at5": chance[0], "text_to_image_at5": chance[1]}
 
 
-def matching_texts(indices: list[int], texts: list[str]) -> Tensor | None:
-    """``(N, N)`` bool, True where text j fits picture i; None where only the diagonal does."""
-    alike = torch.tensor([[a == b for b in texts] for a in texts])
-    alike |= torch.tensor(indices)[:, None] == torch.tensor(indices)
+def matching_texts(captions: list[set[str]], texts: list[str]) -> Tensor | None:
+    """``(N, N)`` bool, True where text j is a caption of picture i; None where only the diagonal is."""
+    alike = torch.tensor([[text in own for text in texts] for own in captions])
     return alike if int(alike.sum()) > len(texts) else None

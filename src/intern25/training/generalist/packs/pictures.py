@@ -41,7 +41,7 @@ def classify(
         if path is None:
             return None
         named = read_named_splits(path, seed=settings.seed)
-        chosen = _without_test_pictures(named.splits, settings)
+        chosen = without_test_pictures(named.splits, settings)
         splits = Splits(decoded_in_memory(chosen.train), decoded_in_memory(chosen.val))
         task = ClassificationTask(
             name,
@@ -58,7 +58,7 @@ def classify(
     return build
 
 
-def _without_test_pictures(splits: Splits, settings: PackSettings) -> Splits:
+def without_test_pictures(splits: Splits, settings: PackSettings) -> Splits:
     """Hold training pictures out where what a data set has beside them is for the test, at the end."""
     if split_of(splits.val.names[0]) != "test":
         return splits

@@ -73,6 +73,7 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "reasoning": questions.reasoning,
         "caption": captions.caption,
         "retrieval": captions.retrieval,
+        "search_kinds": captions.kinds,
         "read_words": words.words,
         "read_rendered": words.rendered,
         "detect_cells": objects.cells,
