@@ -112,11 +112,18 @@ def test_the_largest_share_decides_and_all_sizes_of_questions_count() -> None:
         found = trained_settings(mixture, USUAL)
         assert found.classify_size == size
         assert set(found.ask_sizes) == {(64, 64), (96, 64)}
-    rare = part(asked((160, 128), "d"), 0.2)  # beside 2.0 at (64, 64)
-    assert set(trained_settings(Mixture((*sizes, rare)), USUAL).ask_sizes) == {(64, 64), (96, 64)}
-    twice = part(asked((160, 128), "e"), 0.01)
-    found = trained_settings(Mixture((*sizes, rare, twice)), USUAL)
-    assert set(found.ask_sizes) == {(64, 64), (96, 64), (160, 128)}
+
+
+def test_a_size_that_one_of_several_sizes_is_and_no_other_task_has_is_not_for_questions() -> None:
+    several = asked((160, 128), "d")
+    several.other_sizes = ((64, 64),)
+    first = part(asked((64, 64), "a"))
+    found = trained_settings(Mixture((first, part(several, 3.0))), USUAL)
+    assert set(found.ask_sizes) == {(64, 64)}
+    found = trained_settings(Mixture((first, part(several, 3.0), part(asked((160, 128), "e"), 0.01))), USUAL)
+    assert set(found.ask_sizes) == {(64, 64), (160, 128)}
+    alone = trained_settings(Mixture((part(several),)), USUAL)
+    assert set(alone.ask_sizes) == {(64, 64), (160, 128)}
 
 
 def test_what_no_task_says_stays_as_it_was() -> None:

@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Any
 
 from intern25.data.generalist_settings import GeneralistSettings
 from intern25.data.resizing import Size
 from intern25.generalist.tasks.task import TaskWithSettings
 from intern25.training.generalist.mixture import Mixture
-
-RARE = 0.12
-"""Share of the updates of the most usual size of questions, below which a size of one task alone is rare."""
 
 
 def trained_settings(mixture: Mixture, start: GeneralistSettings) -> GeneralistSettings:
@@ -22,8 +19,9 @@ def trained_settings(mixture: Mixture, start: GeneralistSettings) -> GeneralistS
     Convention:
         - where several tasks say a field, the one with the largest share of the updates decides, of equals
           the first.
-        - ``ask_sizes`` are those of the tasks with questions, without the rare ones of one task alone: such a
-          size tells the model which data set to answer for.
+        - ``ask_sizes`` are those of the tasks with questions. Where a task has several, those that no other
+          task shares are left out: such a size would tell the model which data set to answer for. If none
+          is left, all count.
         - a field that no task says stays as it was at the start.
 
     Args:
@@ -31,17 +29,14 @@ def trained_settings(mixture: Mixture, start: GeneralistSettings) -> GeneralistS
         start: Settings of the weights that the training started from.
     """
     fields: dict[str, Any] = {}
-    sizes: defaultdict[Size, float] = defaultdict(float)
-    tasks: Counter[Size] = Counter()
+    asked: list[tuple[Size, ...]] = []
     for part in sorted(mixture.parts, key=lambda part: -part.share):
         if isinstance(part.task, TaskWithSettings):
             said = part.task.settings()
-            asked = said.pop("ask_sizes", ())
-            for size in asked:
-                sizes[size] += part.share / len(asked)
-            tasks.update(asked)
+            asked.append(said.pop("ask_sizes", ()))
             fields = {**said, **fields}
-    if sizes:
-        least = RARE * max(sizes.values())
-        fields["ask_sizes"] = tuple(s for s, share in sizes.items() if share >= least or tasks[s] > 1)
+    tasks = Counter(size for sizes in asked for size in sizes)
+    if tasks:
+        kept = [size for sizes in asked for size in sizes if len(sizes) == 1 or tasks[size] > 1]
+        fields["ask_sizes"] = tuple(dict.fromkeys(kept or tasks))
     return dataclasses.replace(start, **fields)

@@ -51,7 +51,7 @@ def caption(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         max_length=24,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=32, share=0.5)
+    return MixturePart(task=task, batch_size=32, share=0.3)
 
 
 def retrieval(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -67,7 +67,7 @@ def retrieval(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         view=PictureView(size=(128, 128), min_scale=0.5, jitter=0.3, flip=0.5),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=64, share=0.4)
+    return MixturePart(task=task, batch_size=64, share=0.3)
 
 
 def kinds(packs: PackFolder, settings: PackSettings) -> MixturePart | None:

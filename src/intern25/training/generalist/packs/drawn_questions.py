@@ -47,7 +47,7 @@ def streets(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         candidates=drawn_answers(train),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=10, share=0.9)
+    return MixturePart(task=task, batch_size=10, share=0.6)
 
 
 def junctions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -70,7 +70,7 @@ def junctions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         candidates=drawn_answers(train),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=6, share=1.0)
+    return MixturePart(task=task, batch_size=6, share=0.6)
 
 
 def things(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -93,7 +93,7 @@ def things(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         candidates=drawn_answers(asked),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=16, share=0.2)
+    return MixturePart(task=task, batch_size=16, share=0.15)
 
 
 def drawn_answers(source: QuestionSource) -> Sequence[str]:

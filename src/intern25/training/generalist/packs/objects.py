@@ -54,7 +54,7 @@ def lights(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         masks=False,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=4, share=0.25)
+    return MixturePart(task=task, batch_size=4, share=0.15)
 
 
 def nuclei(packs: PackFolder, settings: PackSettings) -> MixturePart | None:

@@ -70,7 +70,7 @@ def rooms(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         candidates=answers_of(train),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=16, share=0.4)
+    return MixturePart(task=task, batch_size=16, share=0.25)
 
 
 def reasoning(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -93,7 +93,7 @@ def reasoning(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         candidates=("true", "false"),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=32, share=0.8)
+    return MixturePart(task=task, batch_size=32, share=0.3)
 
 
 def _set_of_pictures(name: str) -> str:

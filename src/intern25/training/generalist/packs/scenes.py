@@ -64,7 +64,7 @@ def questions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         candidates=drawn_answers(asked),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=12, share=3.4)
+    return MixturePart(task=task, batch_size=12, share=3.0)
 
 
 def names(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -78,7 +78,7 @@ def names(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         view=PictureView(size=(64, 64), jitter=0.15),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=24, share=1.6)
+    return MixturePart(task=task, batch_size=24, share=4.0)
 
 
 def captions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -95,7 +95,7 @@ def captions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         max_length=32,
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=16, share=0.3)
+    return MixturePart(task=task, batch_size=16, share=0.2)
 
 
 def retrieval(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -142,7 +142,7 @@ def regions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         preprocessing=SegmentationPreprocessing(short_side=192, long_side=192),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=8, share=0.2)
+    return MixturePart(task=task, batch_size=8, share=0.15)
 
 
 def references(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
@@ -156,4 +156,4 @@ def references(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
         criterion=ProposalCriterion(),
         evaluate_most=settings.evaluate_most,
     )
-    return MixturePart(task=task, batch_size=6, share=0.25)
+    return MixturePart(task=task, batch_size=6, share=0.2)

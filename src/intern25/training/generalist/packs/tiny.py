@@ -58,7 +58,7 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
             "tt100k_signs",
             64,
             64,
-            0.6,
+            0.3,
             templates=SIGN_TEMPLATES,
             shift=0.12,
             jitter=0.5,
