@@ -156,12 +156,34 @@ def test_boxes_agree_with_looking_at_all_regions(tmp_path: Path) -> None:
         assert (match.score, match.box[0]) == pytest.approx(best[match.path], abs=1e-6)
 
 
+def test_an_index_of_whole_pictures(tmp_path: Path) -> None:
+    album = save_color(tmp_path / "album" / "a.png", "红").parent
+    index = SearchIndex.open(tmp_path / "index")
+    index.update(HalvesEmbedder(), album, boxes=False)
+    assert index.facts is not None
+    assert not index.facts.has_regions
+    save_color(album / "b.png", "green")
+    index.update(HalvesEmbedder(), album)  # goes on as it began
+    assert [match.box for match in index.query("红", top=2)] == [None, None]
+    with pytest.raises(ValueError, match="no boxes"):
+        index.query("红", boxes=True)
+    with pytest.raises(ValueError, match="was made without boxes"):
+        index.update(HalvesEmbedder(), album, boxes=True)
+    index.update(HalvesEmbedder(), album, boxes=True, rebuild=True)
+    assert index.query("红", top=1, boxes=True)[0].box is not None
+    with pytest.raises(ValueError, match="was made with boxes"):
+        index.update(HalvesEmbedder(), album, boxes=False)
+    with pytest.raises(ValueError, match="colors embeds whole pictures"):
+        index.update(ColorEmbedder(), album, boxes=True, rebuild=True)
+    assert len(index) == 2  # and the index is still there
+
+
 def test_what_cannot_be_asked(noise: SearchIndex, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="top=0 must be 1 or more"):
         noise.query("1", top=0)
     with pytest.raises(ValueError, match="the query is empty"):
         noise.query("  \n")
-    with pytest.raises(ValueError, match="its index has no boxes"):
+    with pytest.raises(ValueError, match="alone and no boxes"):
         noise.query("1", boxes=True)
     with pytest.raises(ValueError, match="no index at"):
         SearchIndex.open(tmp_path / "none").query("1")

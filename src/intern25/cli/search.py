@@ -76,6 +76,8 @@ class IndexOptions:
     version."""
     every: float | None = None
     """Seconds between the moments of a video that are looked at; by default as before, 1 at first."""
+    whole: bool = False
+    """Whole pictures alone, several times as fast: a search cannot say which part fits."""
     index: str | None = None
     """Where the index lies: a folder, or a URL such as s3://bucket/index; by default ALBUM/.intern25."""
     rebuild: bool = False
@@ -154,6 +156,7 @@ def _run_index(options: IndexOptions) -> int:
         embedder,
         album,
         every=options.every,
+        boxes=False if options.whole else None,
         batch_size=options.batch_size,
         rebuild=options.rebuild,
         progress=lambda files, total: track(files, total=total, label="index"),

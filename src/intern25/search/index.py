@@ -95,6 +95,7 @@ class SearchIndex:
         album: str | os.PathLike[str],
         *,
         every: float | None = None,
+        boxes: bool | None = None,
         batch_size: int = 16,
         rebuild: bool = False,
         progress: Progress | None = None,
@@ -105,6 +106,8 @@ class SearchIndex:
             embedder: The model; the one that the index was made with, if there is one.
             album: Folder of pictures and videos.
             every: Seconds between the moments of a video; None keeps what the index has, 1 at first.
+            boxes: Whether parts of pictures are embedded too, which takes several times as long; None keeps
+                what the index has, at first whether the model can.
             batch_size: Pictures that go through the model at once.
             rebuild: Throw the old index away, readable or not.
             progress: Wraps the files that are looked at, and their number.
@@ -113,8 +116,8 @@ class SearchIndex:
             What was found; damaged files are listed there.
 
         Raises:
-            ValueError: The album is missing or empty, the index was made with another model or is damaged,
-                or another process is indexing.
+            ValueError: The album is missing or empty, the index was made with another model, with or without
+                boxes against what is asked for, or is damaged, or another process is indexing.
             OSError: The index cannot be written: permissions, a full disk, ...; what is there stays valid.
             ImportError: LanceDB, or PyAV for a video, is not installed.
         """
@@ -123,6 +126,7 @@ class SearchIndex:
             raise ValueError(f"every={every} must be a positive number of seconds")
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be 1 or more")
+        facts = _facts_of(embedder, boxes)
         folder = album / INDEX_FOLDER if is_url(self.location) else Path(self.location)
         folder.mkdir(parents=True, exist_ok=True)
         with IndexLock(folder / _LOCK) as lock:
@@ -130,8 +134,9 @@ class SearchIndex:
                 remove_tables(self.location)
             tables = Tables.open(self.location)
             if tables is None:
-                tables = Tables.create(self.location, _facts_of(embedder))
+                tables = Tables.create(self.location, facts)
             _check_model(tables.facts, embedder, self.location)
+            _check_boxes(tables.facts, boxes, self.location)
             self._embedder = embedder
             run = Update(tables, embedder, album, lock=lock, every=every, batch_size=batch_size)
             return run.run(progress or _silent)
@@ -159,7 +164,10 @@ class SearchIndex:
         check_query(query)
         tables = self._opened()
         if boxes and not tables.facts.has_regions:
-            raise ValueError(f"{tables.facts.model} embeds whole pictures: its index has no boxes")
+            raise ValueError(
+                f"the index {self.location} has whole pictures of {tables.facts.model} alone and no boxes; "
+                "with a model that embeds parts: intern25 search index ALBUM --rebuild"
+            )
         vector = self._vector(query, tables)
         limit, total = _ROWS_A_MATCH * top, tables.count()
         while True:
@@ -198,13 +206,24 @@ def checked_album(album: str | os.PathLike[str]) -> Path:
     return album
 
 
-def _facts_of(embedder: Embedder) -> IndexFacts:
+def _facts_of(embedder: Embedder, boxes: bool | None) -> IndexFacts:
+    able = isinstance(embedder, RegionEmbedder)
+    if boxes and not able:
+        raise ValueError(f"{embedder.name} embeds whole pictures; boxes=True needs a generalist")
     return IndexFacts(
         model=embedder.name,
         fingerprint=embedder.fingerprint,
         dimension=embedder.dimension,
-        has_regions=isinstance(embedder, RegionEmbedder),
+        has_regions=able if boxes is None else boxes,
     )
+
+
+def _check_boxes(facts: IndexFacts, boxes: bool | None, location: str) -> None:
+    if boxes is not None and boxes != facts.has_regions:
+        made = "with" if facts.has_regions else "without"
+        raise ValueError(
+            f"the index {location} was made {made} boxes; go on so, or make it again: --rebuild, rebuild=True"
+        )
 
 
 def _check_model(facts: IndexFacts, embedder: Embedder, location: str) -> None:
