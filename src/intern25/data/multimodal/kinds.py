@@ -31,8 +31,8 @@ class Kind:
 
 def _kind(en: str, zh: str, members: str) -> Kind:
     """From lists with a bar between the entries."""
-    ways, wege, names = (tuple(part.strip() for part in text.split("|")) for text in (en, zh, members))
-    return Kind(en=ways, zh=wege, members=frozenset(names))
+    english, chinese, names = (tuple(part.strip() for part in text.split("|")) for text in (en, zh, members))
+    return Kind(en=english, zh=chinese, members=frozenset(names))
 
 
 _FURRY = (
