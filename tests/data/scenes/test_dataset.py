@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from intern25.data.scenes.config import SceneConfig
 from intern25.data.scenes.dataset import StreetScenes
 from intern25.data.scenes.facts import TIME_CLASSES, WEATHER_CLASSES, scene_class
 from intern25.data.scenes.world import sample_scene
@@ -38,3 +39,19 @@ def test_labels_of_scenes_occur_as_configured() -> None:
     times = np.bincount([c.time for c in labels], minlength=len(TIME_CLASSES)) / len(labels)
     np.testing.assert_allclose(weather, [0.34, 0.20, 0.17, 0.14, 0.15], atol=0.09)
     np.testing.assert_allclose(times, [0.62, 0.13, 0.25], atol=0.09)
+
+
+def test_close_views_show_something_large_in_the_same_scene() -> None:
+    """Only the camera differs from the scene without; what is shown fills a good part of the picture."""
+    close = StreetScenes(40, seed=3, size=(96, 128), config=SceneConfig(close=1.0))
+    plain = StreetScenes(40, seed=3, size=(96, 128))
+    sides = []
+    for index in range(len(close)):
+        scene = close.scene(index)
+        assert scene.objects == plain.scene(index).objects
+        if not any(5.0 < thing.center[0] < 40.0 for thing in scene.objects):
+            continue
+        shown = close.view(index).objects
+        sides.append(max((max(found.width, found.height) for found in shown), default=0.0))
+    assert len(sides) > 30
+    assert float(np.median(sides)) > 0.25 * 128

@@ -100,7 +100,7 @@ def test_rendered_pictures_that_are_scored_do_not_train(name: str, tmp_path: Pat
     assert not val & test
 
 
-@pytest.mark.parametrize("seed", [VAL_SEED, TEST_SEED])
+@pytest.mark.parametrize("seed", [VAL_SEED - 1, VAL_SEED, TEST_SEED])
 def test_the_seeds_of_what_is_scored_do_not_train(seed: int) -> None:
     with pytest.raises(ValueError, match=f"seed={seed} is kept for what is scored"):
         PackSettings(tokenizer=Tokenizer.packaged(), seed=seed)

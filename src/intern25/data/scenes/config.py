@@ -53,6 +53,8 @@ class SceneConfig:
     """Probability of traffic that keeps left."""
     focus: float = 0.6
     """Probability that the camera's view is chosen for a light or sign to be read well."""
+    close: float = 0.0
+    """Probability that it is chosen to show any one thing close up, which is easier to learn from."""
     camera_height: Range = (1.2, 2.1)
     horizontal_view: Range = (0.80, 1.45)
     """Angle of view across the picture, radians, where it is not chosen for a sign."""
@@ -64,7 +66,17 @@ class SceneConfig:
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name}={(low, high)} is (low, high) with low <= high")
-        for name in ("people", "animals", "lights", "boards", "signs", "curves", "left_hand", "focus"):
+        for name in (
+            "people",
+            "animals",
+            "lights",
+            "boards",
+            "signs",
+            "curves",
+            "left_hand",
+            "focus",
+            "close",
+        ):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name}={getattr(self, name)} is a probability in 0..1")
         for name in ("roads", "weather", "time"):

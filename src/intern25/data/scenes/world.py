@@ -102,6 +102,13 @@ def _sample_mounting(r: Random, objects: list[SceneObject], config: SceneConfig)
     """Draw how the camera looks: along the road, or so that a light or sign can be read."""
     height, exposure = r.uniform(*config.camera_height), r.uniform(0.82, 1.16)
     roll = math.radians(r.uniform(-1.5, 1.5))
+    near = [thing for thing in objects if 5.0 < thing.center[0] < 40.0]
+    # Worlds without close views are those of earlier versions, draw for draw.
+    if config.close > 0 and near and r.random() < config.close:
+        yaw, pitch, view = _close_view(r, r.choice(near), height)
+        return Mounting(
+            height=height, yaw=yaw, pitch=pitch, roll=roll, horizontal_view=view, exposure=exposure
+        )
     targets = [
         thing
         for thing in objects
@@ -126,3 +133,17 @@ def _sample_mounting(r: Random, objects: list[SceneObject], config: SceneConfig)
         view = r.uniform(*config.horizontal_view)
         yaw, pitch = math.radians(r.gauss(0.0, 3.0)), math.radians(r.uniform(-5.0, 4.0))
     return Mounting(height=height, yaw=yaw, pitch=pitch, roll=roll, horizontal_view=view, exposure=exposure)
+
+
+def _close_view(r: Random, target: SceneObject, height: float) -> tuple[float, float, float]:
+    """Yaw, pitch and angle of view that show a thing large, near the middle of the picture."""
+    x, y, z = target.center
+    distance = math.hypot(x, y)
+    # The larger of height and width, as a share of the picture's width.
+    size = max(target.size[1], target.size[2])
+    view = 2.0 * math.atan(0.5 * size / (r.uniform(0.22, 0.5) * distance))
+    view = min(max(view, _NARROWEST), _WIDEST)
+    half = math.tan(0.5 * view)
+    yaw = math.atan2(y, x) + math.atan(2 * half * r.uniform(-0.2, 0.2))
+    pitch = math.atan2(z - height, distance) + math.atan(2 * half * r.uniform(-0.1, 0.1))
+    return yaw, pitch, view

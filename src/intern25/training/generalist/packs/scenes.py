@@ -7,6 +7,7 @@ from intern25.data.detection.augmentation import DetectionAugmentation
 from intern25.data.packs import PackFolder
 from intern25.data.picture_views import PictureView
 from intern25.data.resizing import DetectionPreprocessing, SegmentationPreprocessing, Size
+from intern25.data.scenes.config import SceneConfig
 from intern25.data.scenes.dataset import StreetScenes
 from intern25.data.segmentation.augmentation import SegmentationAugmentation
 from intern25.drawing.fonts import find_chinese_font
@@ -14,9 +15,7 @@ from intern25.generalist.proposal_criterion import ProposalCriterion
 from intern25.generalist.tasks.detection import DetectionTask
 from intern25.generalist.tasks.metrics import caption_scores, kind_accuracy
 from intern25.generalist.tasks.naming import NamingTask
-from intern25.generalist.tasks.questions import (
-    CaptionedPictures,
-)
+from intern25.generalist.tasks.questions import CaptionedPictures, JoinedSources
 from intern25.generalist.tasks.referring import ReferringTask
 from intern25.generalist.tasks.retrieval import RetrievalTask
 from intern25.generalist.tasks.segmentation import SegmentationTask
@@ -39,6 +38,9 @@ from intern25.training.generalist.packs.settings import (
     PackSettings,
 )
 
+CLOSE_WORLD = SceneConfig(close=1.0)
+"""Scenes of which each shows one thing close up."""
+
 
 def _scenes(settings: PackSettings, size: Size = (128, 128)) -> tuple[StreetScenes, StreetScenes]:
     """Scenes to learn from, and those of another seed to be scored on."""
@@ -52,9 +54,13 @@ def questions(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
     """A driver's questions and statements to judge."""
     train, val = _scenes(settings, QUESTION_SIZE)
     asked = SceneQuestions(train, count=6)
+    # Every other scene shows something close up: what a question means is learnt there first.
+    close = StreetScenes(
+        settings.scenes, settings.seed + 1, QUESTION_SIZE, config=CLOSE_WORLD, font=find_chinese_font()
+    )
     task = WritingTask(
         "drive_scenes",
-        asked,
+        JoinedSources((asked, SceneQuestions(close, count=6))),
         SceneQuestions(val, count=6),
         settings.tokenizer,
         view=PictureView(size=QUESTION_SIZE, jitter=0.15),
