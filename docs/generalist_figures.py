@@ -34,12 +34,16 @@ FIGURES = (
     Figure("classify_objects", "top1_zh", "the same, Chinese names", "同上，中文名"),
     Figure("classify_objects", "precision10_en", "pictures found by the name of an object, precision at 10",
            "按名称找图，precision@10"),
+    Figure("search_kinds", "precision10_zh",
+           "pictures found by what they have in common, Caltech-101 and CIFAR-10, Chinese, precision at 10",
+           "按共同点找图（如“可爱毛绒绒的动物”），Caltech-101 与 CIFAR-10，precision@10"),
     Figure("classify_lights", "top1_zh", "state of a traffic light, crops", "信号灯状态（裁剪图）"),
     Figure("classify_signs_de", "top1_en", "43 German traffic signs, GTSRB", "43 类德国交通标志 GTSRB"),
     Figure("classify_signs_cn", "top1_zh", "60 Chinese traffic signs, TT100K", "60 类中国交通标志 TT100K"),
     Figure("detect_cells", "ap_en", "blood cells, BCCD, box AP", "血细胞 BCCD，检测框 AP"),
     Figure("detect_nuclei", "ap_en", "cell nuclei, DSB 2018 (validation), box AP",
            "细胞核 DSB 2018（验证集），检测框 AP"),
+    Figure("detect_nuclei", "mask_ap_en", "the same, mask AP", "同上，掩码 AP"),
     Figure("segment_streets", "miou_en", "streets, CamVid, mean IoU", "街景 CamVid，平均 IoU"),
     Figure("retrieval", "image_to_text_at5", "caption of a photo, Flickr8k (validation), recall at 5",
            "以图找文 Flickr8k（验证集），recall@5"),
@@ -82,11 +86,13 @@ def rows(language: str) -> list[list[str]]:
         [
             getattr(figure, language),
             f"**{_shown(found[figure.task][figure.name], figure)}**",
-            _shown(found[figure.task + TRIVIAL][figure.trivial or figure.name], figure),
+            _shown(found[figure.task + TRIVIAL].get(figure.trivial or figure.name), figure),
         ]
         for figure in FIGURES
     ]
 
 
-def _shown(value: float, figure: Figure) -> str:
+def _shown(value: float | None, figure: Figure) -> str:
+    if value is None:  # no trivial answer has masks
+        return "-"
     return f"{100 * value:.1f} %" if figure.share else f"{value:.2f}"
