@@ -17,9 +17,9 @@ from intern25.training.generalist.packs.tiny import tiny_mixture
 
 PACKS = frozenset(
     {
-        "bccd", "caltech101_128", "camvid", "coco_mini491", "daquar", "dsb2018_256", "easy_vqa",
-        "flickr8k_1k", "gtsrb32", "nlvr", "scene_text_words", "traffic_light_crops", "traffic_lights_cn",
-        "tt100k_signs",
+        "bccd", "caltech101_128", "camvid", "cifar10_12k", "coco_mini491", "daquar", "dsb2018_256",
+        "easy_vqa", "flickr8k_1k", "gtsrb32", "nlvr", "scene_text_words", "traffic_light_crops",
+        "traffic_lights_cn", "tt100k_signs",
     }
 )  # fmt: skip
 """Names of the data packs that :func:`intern25.training.generalist.packs.tiny.tiny_mixture` knows."""
