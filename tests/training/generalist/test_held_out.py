@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from intern25.data.decoding import decode
 from intern25.data.multimodal.pictures import AnnotatedPictures
 from intern25.data.stores import MemoryStore
 from intern25.generalist.tasks.classification import ClassificationTask
+from intern25.generalist.tasks.kinds import KindSearchTask
+from intern25.generalist.tasks.street_scenes import SceneThings
 from intern25.generalist.tokenizer import Tokenizer
 from intern25.training.generalist.packs.settings import (
     TEST_SEED,
@@ -25,8 +28,8 @@ from intern25.training.generalist.packs.settings import (
 )
 from intern25.training.generalist.packs.tiny import BUILDERS, tiny_mixture
 
-RENDERED = ("read_rendered", "drive_scenes", "caption_scenes", "retrieval_scenes", "detect_scenes",
-            "segment_scenes", "refer_scenes")  # fmt: skip
+RENDERED = ("read_rendered", "drive_scenes", "name_scenes", "caption_scenes", "retrieval_scenes",
+            "detect_scenes", "segment_scenes", "refer_scenes")  # fmt: skip
 
 
 def settings(held_out: HeldOut = "test", scenes: int = 6) -> PackSettings:
@@ -40,14 +43,18 @@ def settings(held_out: HeldOut = "test", scenes: int = 6) -> PackSettings:
 
 def hashes(pictures: Any) -> list[str]:
     """Of the pixels of all pictures."""
-    read = (lambda index: decode(pictures, index)) if hasattr(pictures, "labels") else pictures.image
+    read: Callable[[int], Any]
+    if hasattr(pictures, "labels"):
+        read = partial(decode, pictures)
+    else:
+        read = pictures.pixels if isinstance(pictures, SceneThings) else pictures.image
     found = (np.asarray(read(index)) for index in range(len(pictures)))
     return [hashlib.sha1(picture.tobytes()).hexdigest() for picture in found]
 
 
 def both_parts(folder: Path, name: str, held_out: HeldOut) -> Iterator[tuple[Any, Any]]:
     for part in tiny_mixture(folder, settings(held_out), tasks=(name,)).parts:
-        task: Any = part.task
+        task: Any = part.task.retrieval if isinstance(part.task, KindSearchTask) else part.task
         if isinstance(task, ClassificationTask):
             yield task.splits.train, task.splits.val
         elif hasattr(task.train, "sample"):
