@@ -57,7 +57,7 @@ def test_sentences_of_classes() -> None:
         )
     flat = [sentence for row in class_sentences(names, "en") for sentence in row]
     assert not [s for s in flat for vowel in "aeiou" if f" a {vowel}" in s]
-    signs = class_sentences(ClassNames(en=("stop",), zh=("停车",)), "zh", signs=True)
+    signs = class_sentences(ClassNames(en=("stop",), zh=("停车",)), "zh", SIGN_TEMPLATES)
     assert signs[0][1] == "交通标志：停车"
 
 

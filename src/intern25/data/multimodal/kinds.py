@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from intern25.data.class_names import ClassNames
@@ -35,11 +34,10 @@ def _kind(en: str, zh: str, members: str) -> Kind:
     return Kind(en=english, zh=chinese, members=frozenset(names))
 
 
-_FURRY = (
-    "beaver | cougar (body) | cougar (face) | Dalmatian | kangaroo | leopard | llama | panda | wildcat | "
-    "cat | dog"
-)
-_BEASTS = f"{_FURRY} | elephant | gerenuk | hedgehog | okapi | platypus | rhinoceros | deer | horse"
+_PETS = "cat | dog | Dalmatian"
+_WILD_FURRY = "beaver | cougar (body) | cougar (face) | kangaroo | leopard | panda | wildcat"
+_FURRY = f"{_PETS} | {_WILD_FURRY} | llama"
+_WILD = f"{_WILD_FURRY} | elephant | gerenuk | hedgehog | okapi | platypus | rhinoceros | deer"
 _BIRDS = "emu | flamingo | flamingo (head) | ibis | pigeon | rooster | bird"
 _SEA = (
     "bass | crab | crayfish | dolphin | hawksbill turtle | lobster | nautilus | octopus | seahorse | starfish"
@@ -59,11 +57,12 @@ KINDS = (
     _kind(
         "animals | an animal",
         "动物 | 小动物",
-        f"{_BEASTS} | {_BIRDS} | {_SEA} | {_INSECTS} | {_REPTILES} | frog | scorpion | tick",
+        f"{_WILD} | {_PETS} | llama | horse | {_BIRDS} | {_SEA} | {_INSECTS} | {_REPTILES} | "
+        "frog | scorpion | tick",
     ),
-    _kind("wild animals | an animal in the wild", "野生动物 | 野兽", _BEASTS.replace(" | cat | dog", "")),
+    _kind("wild animals | an animal in the wild", "野生动物 | 野兽", _WILD),
     _kind("big cats | a big cat", "大型猫科动物 | 猛兽", "cougar (body) | cougar (face) | leopard | wildcat"),
-    _kind("pets | a pet", "宠物 | 家里的宠物", "cat | dog | Dalmatian"),
+    _kind("pets | a pet", "宠物 | 家里的宠物", _PETS),
     _kind("dogs | a dog", "狗 | 小狗", "dog | Dalmatian"),
     _kind("birds | a bird | something with feathers", "鸟类 | 鸟 | 小鸟", _BIRDS),
     _kind("sea creatures | an animal that lives in the sea", "海洋动物 | 海里的生物", _SEA),
@@ -119,6 +118,7 @@ KINDS = (
 )
 """Kinds of the classes of Caltech-101 and CIFAR-10."""
 
+_LANGUAGES: tuple[Language, ...] = ("en", "zh")
 TEMPLATES: dict[Language, tuple[str, ...]] = {
     "en": ("{}", "a photo of {}", "pictures of {}"),
     "zh": ("{}", "{}的照片", "一张{}的图片"),
@@ -126,22 +126,21 @@ TEMPLATES: dict[Language, tuple[str, ...]] = {
 """Sentences that the name of a kind is put into."""
 
 
-def kinds_of(name: str, kinds: Iterable[Kind] = KINDS) -> tuple[Kind, ...]:
+def kinds_of(name: str) -> tuple[Kind, ...]:
     """Kinds of the class with an English name.
 
     Example:
         >>> [kind.zh[0] for kind in kinds_of("panda")]
         ['可爱毛绒绒的动物', '动物', '野生动物']
     """
-    return tuple(kind for kind in kinds if name in kind.members)
+    return tuple(kind for kind in KINDS if name in kind.members)
 
 
 def kind_sentences(kind: Kind) -> tuple[Sentence, ...]:
     """Every way to name a kind in every sentence; the first of each language is the usual name alone."""
-    languages: tuple[Language, ...] = ("en", "zh")
     return tuple(
         Sentence(text=template.format(way), language=language)
-        for language in languages
+        for language in _LANGUAGES
         for way in kind.said(language)
         for template in TEMPLATES[language]
     )
@@ -154,12 +153,12 @@ def pictures_of_kinds(images: LabelledImages, names: ClassNames) -> AnnotatedPic
         images: The pictures.
         names: Names of their classes, by label.
     """
-    languages: tuple[Language, ...] = ("en", "zh")
+    named = {language: class_sentences(names, language) for language in _LANGUAGES}
     said = [
         tuple(
             Sentence(text=text, language=language)
-            for language in languages
-            for text in class_sentences(names, language)[label]
+            for language, sentences in named.items()
+            for text in sentences[label]
         )
         + tuple(sentence for kind in kinds_of(name) for sentence in kind_sentences(kind))
         for label, name in enumerate(names.en)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from intern25.data.class_names import ClassNames
 from intern25.data.multimodal.records import Language
 
@@ -54,13 +56,15 @@ READING_REQUESTS: dict[Language, tuple[str, ...]] = {
 """Requests to read what is written; the first is the one to use."""
 
 
-def class_sentences(names: ClassNames, language: Language, *, signs: bool = False) -> list[list[str]]:
+def class_sentences(
+    names: ClassNames, language: Language, templates: Mapping[Language, Sequence[str]] = CLASS_TEMPLATES
+) -> list[list[str]]:
     """Put every class name into every sentence.
 
     Args:
         names: Class names.
         language: Language of the sentences.
-        signs: Whether the classes are traffic signs.
+        templates: The sentences, such as :data:`SIGN_TEMPLATES` for traffic signs.
 
     Returns:
         One list a class, with one sentence a template.
@@ -69,9 +73,9 @@ def class_sentences(names: ClassNames, language: Language, *, signs: bool = Fals
         >>> class_sentences(ClassNames(en=("owl",), zh=("猫头鹰",)), "en")[0][1]
         'a photo of an owl'
     """
-    templates = (SIGN_TEMPLATES if signs else CLASS_TEMPLATES)[language]
     return [
-        [fill(template, names.name(index, language)) for template in templates] for index in range(len(names))
+        [fill(template, names.name(index, language)) for template in templates[language]]
+        for index in range(len(names))
     ]
 
 

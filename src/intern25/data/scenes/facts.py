@@ -21,9 +21,9 @@ WEATHER_CLASSES = ClassNames(
 )
 TIME_CLASSES = ClassNames(en=("day", "dusk", "night"), zh=("白天", "黄昏", "夜晚"))
 
-# In pixels of a picture that is UNIT_WIDTH wide: what is asked about is a share of the picture, so that a
+# In pixels of a picture that is _UNIT_WIDTH wide: what is asked about is a share of the picture, so that a
 # larger picture of a scene shows more of the same things rather than smaller ones.
-UNIT_WIDTH = 128
+_UNIT_WIDTH = 128
 _HEIGHT, _WIDTH, _AHEAD = 7.0, 3.0, 9.8
 """Least sides of something that can be named, and least height of what is said to be ahead."""
 _SHAPE = 14.0
@@ -72,7 +72,7 @@ class Facts:
 
     def __init__(self, scene: Scene, view: View) -> None:
         self.scene, self.view = scene, view
-        self._unit = view.camera.size[1] / UNIT_WIDTH
+        self._unit = view.camera.size[1] / _UNIT_WIDTH
         self._position = view.camera.position
         focal = float(view.camera.intrinsics[0, 0])
         self.horizontal_view = 2 * math.atan(0.5 * view.camera.size[1] / focal)

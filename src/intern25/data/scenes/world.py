@@ -105,7 +105,10 @@ def _sample_mounting(r: Random, objects: list[SceneObject], config: SceneConfig)
     near = [thing for thing in objects if 5.0 < thing.center[0] < 40.0]
     # Worlds without close views are those of earlier versions, draw for draw.
     if config.close > 0 and near and r.random() < config.close:
-        yaw, pitch, view = _close_view(r, r.choice(near), height)
+        target = r.choice(near)
+        size, share = max(target.size[1], target.size[2]), r.uniform(0.22, 0.5)
+        across, up = r.uniform(-0.2, 0.2), -r.uniform(-0.1, 0.1)
+        yaw, pitch, view = _aimed(target, height, size, share, across, up)
         return Mounting(
             height=height, yaw=yaw, pitch=pitch, roll=roll, horizontal_view=view, exposure=exposure
         )
@@ -116,34 +119,37 @@ def _sample_mounting(r: Random, objects: list[SceneObject], config: SceneConfig)
     ]
     if targets and r.random() < config.focus:
         target = r.choice(targets)
-        x, y, z = target.center
-        distance = math.hypot(x, y)
         is_board = target.sign is not None and bool(target.sign.destinations)
         # Share of the picture's width.
         share = r.uniform(0.34, 0.72) if is_board else r.uniform(0.09, 0.26)
         size = target.size[1] if is_board else target.size[2]
-        view = 2.0 * math.atan(0.5 * size / (share * distance))
-        view = min(max(view, _NARROWEST), _WIDEST)
         room = max(0.5 - 0.5 * share - 0.06, 0.0)
-        half = math.tan(0.5 * view)
-        yaw = math.atan2(y, x) + math.atan(2 * half * r.uniform(-room, room))
         # The target is in the upper part of the picture.
-        pitch = math.atan2(z - height, distance) - math.atan(2 * half * r.uniform(0.0, min(room, 0.3)))
+        across, up = r.uniform(-room, room), r.uniform(0.0, min(room, 0.3))
+        yaw, pitch, view = _aimed(target, height, size, share, across, up)
     else:
         view = r.uniform(*config.horizontal_view)
         yaw, pitch = math.radians(r.gauss(0.0, 3.0)), math.radians(r.uniform(-5.0, 4.0))
     return Mounting(height=height, yaw=yaw, pitch=pitch, roll=roll, horizontal_view=view, exposure=exposure)
 
 
-def _close_view(r: Random, target: SceneObject, height: float) -> tuple[float, float, float]:
-    """Yaw, pitch and angle of view that show a thing large, near the middle of the picture."""
+def _aimed(
+    target: SceneObject, height: float, size: float, share: float, across: float, up: float
+) -> tuple[float, float, float]:
+    """Yaw, pitch and angle of view that bring a thing near the middle of the picture.
+
+    Args:
+        target: The thing.
+        height: Metres of the camera above the ground.
+        size: Metres of the thing.
+        share: Of the picture's width that these metres take.
+        across: How far from the middle it is, as a share of the picture's width, to the right.
+        up: The same, upwards.
+    """
     x, y, z = target.center
     distance = math.hypot(x, y)
-    # The larger of height and width, as a share of the picture's width.
-    size = max(target.size[1], target.size[2])
-    view = 2.0 * math.atan(0.5 * size / (r.uniform(0.22, 0.5) * distance))
+    view = 2.0 * math.atan(0.5 * size / (share * distance))
     view = min(max(view, _NARROWEST), _WIDEST)
     half = math.tan(0.5 * view)
-    yaw = math.atan2(y, x) + math.atan(2 * half * r.uniform(-0.2, 0.2))
-    pitch = math.atan2(z - height, distance) + math.atan(2 * half * r.uniform(-0.1, 0.1))
-    return yaw, pitch, view
+    yaw = math.atan2(y, x) + math.atan(2 * half * across)
+    return yaw, math.atan2(z - height, distance) - math.atan(2 * half * up), view

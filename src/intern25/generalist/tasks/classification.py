@@ -16,7 +16,7 @@ from torch import Tensor
 from intern25.data.class_names import ClassNames, Language
 from intern25.data.decoding import decode
 from intern25.data.labelled import LabelledImages, Splits
-from intern25.data.multimodal.templates import CLASS_TEMPLATES, fill
+from intern25.data.multimodal.templates import CLASS_TEMPLATES, class_sentences
 from intern25.data.picture_views import PictureView
 from intern25.evaluation.retrieval import score_name_search
 from intern25.generalist.model import Generalist
@@ -83,11 +83,14 @@ class ClassificationTask:
         self.view = view
         self.mix = mix
         self.evaluate_most = evaluate_most
-        self._sentences: dict[Language, list[TokenBatch]] = {"en": [], "zh": []}
-        for language, sentences in self._sentences.items():
-            for template in templates[language]:
-                named = [fill(template, classes.name(index, language)) for index in range(len(classes))]
-                sentences.append(tokenizer.encode(named, max_length=_SENTENCE_LENGTH))
+        languages: tuple[Language, ...] = ("en", "zh")
+        self._sentences: dict[Language, list[TokenBatch]] = {
+            language: [
+                tokenizer.encode(named, max_length=_SENTENCE_LENGTH)
+                for named in zip(*class_sentences(classes, language, templates), strict=True)
+            ]
+            for language in languages
+        }
 
     def __len__(self) -> int:
         return len(self.splits.train)

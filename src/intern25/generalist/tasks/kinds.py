@@ -15,11 +15,9 @@ from intern25.data.picture_views import PictureView
 from intern25.evaluation.retrieval import score_name_search
 from intern25.generalist.model import Generalist
 from intern25.generalist.routing import MATCHING
-from intern25.generalist.tasks.batch import seen_by
 from intern25.generalist.tasks.retrieval import RetrievalBatch, RetrievalTask
 from intern25.generalist.tokenizer import Tokenizer
 
-_EVALUATION_BATCH = 64
 _LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 
@@ -66,13 +64,8 @@ class KindSearchTask:
     @torch.no_grad()
     def evaluate(self, model: Generalist) -> dict[str, float]:
         """Mean precision of the ten pictures nearest to the name of each kind, by language."""
-        scored, val, view = self.retrieval.scored(), self.retrieval.val, self.retrieval.view
-        parts = []
-        for start in range(0, len(scored), _EVALUATION_BATCH):
-            rows = scored[start : start + _EVALUATION_BATCH]
-            pictures = seen_by(model, [view.plain(val.image(row)) for row in rows])
-            parts.append(model.embed_images(model.encode_image(pictures), MATCHING))
-        x, figures = torch.cat(parts), {}
+        scored = self.retrieval.scored()
+        x, figures = self.retrieval.embed_pictures(model, scored), {}
         for language in _LANGUAGES:
             texts = self.tokenizer.encode(_names(language), max_length=self.retrieval.max_length)
             y = model.embed_texts(texts.to(model.device), MATCHING)

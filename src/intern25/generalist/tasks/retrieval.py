@@ -118,21 +118,19 @@ class RetrievalTask:
         Raises:
             ValueError: No held-out picture has a caption.
         """
-        x: list[Tensor] = []
         y: list[Tensor] = []
         owner: list[int] = []
         scored = self.scored()
+        x = self.embed_pictures(model, scored)
         for start in range(0, len(scored), _EVALUATION_BATCH):
             rows = scored[start : start + _EVALUATION_BATCH]
-            pictures = seen_by(model, [self.view.plain(self.val.image(row)) for row in rows])
-            x.append(model.embed_images(model.encode_image(pictures), MATCHING))
             texts = [
                 (place, item.text) for place, row in enumerate(rows, start) for item in self.val.items(row)
             ]
             tokens = self.tokenizer.encode([text for _, text in texts], max_length=self.max_length)
             y.append(model.embed_texts(tokens.to(model.device), MATCHING))
             owner.extend(place for place, _ in texts)
-        scores = model.readout.logits(torch.cat(x), torch.cat(y), "retrieval")
+        scores = model.readout.logits(x, torch.cat(y), "retrieval")
         report = score_retrieval(scores, owner)
         directions = {
             "image_to_text": report.image_to_text,
@@ -142,6 +140,16 @@ class RetrievalTask:
         }
         mean = (report.image_to_text.at5 + report.text_to_image.at5) / 2
         return {"recall5": mean, **{f"{name}_at5": found.at5 for name, found in directions.items()}}
+
+    @torch.no_grad()
+    def embed_pictures(self, model: Generalist, rows: list[int]) -> Tensor:
+        """Represent held-out pictures, ``(N, d)``."""
+        parts = []
+        for start in range(0, len(rows), _EVALUATION_BATCH):
+            part = rows[start : start + _EVALUATION_BATCH]
+            pictures = seen_by(model, [self.view.plain(self.val.image(row)) for row in part])
+            parts.append(model.embed_images(model.encode_image(pictures), MATCHING))
+        return torch.cat(parts)
 
     def scored(self) -> list[int]:
         """Held-out pictures that are scored, the same in every evaluation: those with captions.

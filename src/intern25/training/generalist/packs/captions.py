@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from intern25.data.decoding import decoded_in_memory
 from intern25.data.multimodal.captions import read_captions
 from intern25.data.multimodal.crops import read_named_splits
 from intern25.data.multimodal.joined import JoinedPictures
@@ -83,7 +82,7 @@ def kinds(packs: PackFolder, settings: PackSettings) -> MixturePart | None:
     train, val = (
         JoinedPictures(
             tuple(
-                pictures_of_kinds(decoded_in_memory(images), named.names)
+                pictures_of_kinds(images.in_memory(), named.names)
                 for images, named in zip(part, found, strict=True)
             )
         )
